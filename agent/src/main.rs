@@ -1,0 +1,3 @@
+//! `baker-agent` ships a host's logs and metrics to CloudWatch.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! `baker` turns a recipe into an AMI: launch, provision over SSH, seal, image, clean up.

@@ -1,0 +1,3 @@
+//! The `baker` command.
+
+fn main() {}
