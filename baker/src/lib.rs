@@ -9,3 +9,5 @@ pub mod facts;
 pub mod plan;
 
 pub mod remote;
+
+pub mod keys;
