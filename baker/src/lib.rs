@@ -10,4 +10,6 @@ pub mod plan;
 
 pub mod remote;
 
+pub mod events;
+
 pub mod keys;
