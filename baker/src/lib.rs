@@ -13,3 +13,5 @@ pub mod remote;
 pub mod events;
 
 pub mod keys;
+
+pub mod wait;
