@@ -12,6 +12,8 @@ pub mod remote;
 
 pub mod events;
 
+pub mod journal;
+
 pub mod keys;
 
 pub mod wait;
