@@ -1,4 +1,7 @@
-"""`python -m lab_moto --port 0 --port-file PATH --vpc-cidr 10.77.0.0/16`; ends when its standard input closes."""
+"""`python -m lab_moto --vpc-cidr 10.77.0.0/16`.
+
+Says `listening PORT` on standard output when it is ready, and ends when its standard input closes.
+"""
 
 import argparse
 import ipaddress
@@ -25,8 +28,9 @@ def main():
     ec2_backends[DEFAULT_ACCOUNT_ID][options.region]
     ssm_backends[DEFAULT_ACCOUNT_ID][options.region]
     listener = server.listen(options.port)
-    if options.port_file:
-        announce(options.port_file, listener.port)
+    print(f"listening {listener.port}", flush=True)
+    # Nobody reads the pipe after this line: what is still printed goes where the errors go.
+    os.dup2(2, 1)
     threading.Thread(target=end_with_stdin, daemon=True).start()
     listener.serve_forever()
 
@@ -34,7 +38,6 @@ def main():
 def parse(arguments):
     parser = argparse.ArgumentParser(prog="lab_moto")
     parser.add_argument("--port", type=int, default=0, help="0: any free one")
-    parser.add_argument("--port-file", help="written, whole, once the server listens")
     parser.add_argument("--vpc-cidr", type=slash_16, default="172.31.0.0/16", help="of every default VPC")
     parser.add_argument("--region", default="us-east-1", help="made ready before the first request")
     return parser.parse_args(arguments)
@@ -45,13 +48,6 @@ def slash_16(text):
     if network.prefixlen != 16:
         raise argparse.ArgumentTypeError("a /16 is needed, as AWS gives a default VPC")
     return network
-
-
-def announce(path, port):
-    temporary = f"{path}.new"
-    with open(temporary, "w", encoding="ascii") as file:
-        file.write(f"{port}\n")
-    os.replace(temporary, path)
 
 
 def end_with_stdin():
