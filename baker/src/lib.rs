@@ -17,3 +17,5 @@ pub mod journal;
 pub mod keys;
 
 pub mod wait;
+
+pub mod ssh;

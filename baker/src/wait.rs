@@ -12,14 +12,29 @@ use crate::events::{Event, Events};
 
 /// The first look comes at once, the second after this.
 const FIRST_DELAY: Duration = Duration::from_millis(100);
-/// AWS's own waiters poll every 15 s; more often is a courtesy to the user, less often is not.
-const LONGEST_DELAY: Duration = Duration::from_secs(15);
 /// The delay is this fraction of the time waited so far: the most by which a wait overshoots.
 const OVERSHOOT: u32 = 10;
 /// How much longer to stay away after a throttle or a server error.
 const THROTTLE_FACTOR: u32 = 4;
 /// Delays vary by up to this fraction either way, so that parallel bakes do not poll in step.
 const JITTER: f64 = 0.2;
+
+/// How far apart looks may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    longest_delay: Duration,
+}
+
+impl Pace {
+    /// For AWS, where looks are counted and throttled. Its own waiters poll every 15 s; rarer than that helps nobody.
+    pub const AWS: Pace = Pace {
+        longest_delay: Duration::from_secs(15),
+    };
+    /// For the bake's own host, where a look costs one packet.
+    pub const HOST: Pace = Pace {
+        longest_delay: Duration::from_millis(250),
+    };
+}
 
 /// What one look found.
 #[derive(Debug, PartialEq, Eq)]
@@ -99,6 +114,7 @@ fn human(duration: Duration) -> String {
 /// Decides after one look. `elapsed` is since the wait began, `jitter` lies in −1…1.
 pub fn decide<T, E>(
     seen: &Observation<T, E>,
+    pace: Pace,
     elapsed: Duration,
     bound: Duration,
     jitter: f64,
@@ -113,7 +129,7 @@ pub fn decide<T, E>(
         return Decision::TimedOut;
     }
     let delay = delay
-        .clamp(FIRST_DELAY, LONGEST_DELAY)
+        .clamp(FIRST_DELAY, pace.longest_delay)
         .mul_f64(1.0 + JITTER * jitter.clamp(-1.0, 1.0));
     // The last look is at the bound itself: what came true just before it is not reported as a time-out.
     Decision::Again {
@@ -128,6 +144,7 @@ pub fn decide<T, E>(
 /// [`WaitError::TimedOut`] at the bound, [`WaitError::Failed`] when a look says that it will never be there.
 pub async fn until<T, E, L>(
     what: &str,
+    pace: Pace,
     bound: Duration,
     events: &Events,
     look: impl FnMut() -> L,
@@ -136,12 +153,13 @@ where
     L: Future<Output = Observation<T, E>>,
 {
     let clock = Monotonic(tokio::time::Instant::now());
-    until_by(&clock, what, bound, events, look).await
+    until_by(&clock, what, pace, bound, events, look).await
 }
 
 async fn until_by<T, E, L>(
     clock: &impl Clock,
     what: &str,
+    pace: Pace,
     bound: Duration,
     events: &Events,
     mut look: impl FnMut() -> L,
@@ -160,7 +178,7 @@ where
         };
         let elapsed = clock.now() - started;
         let jitter = rand::rng().random_range(-1.0..=1.0);
-        let decision = decide(&seen, elapsed, bound, jitter);
+        let decision = decide(&seen, pace, elapsed, bound, jitter);
         match seen {
             Observation::Ready(value) => return Ok(value),
             Observation::Failed(error) => return Err(WaitError::Failed(error)),
@@ -202,7 +220,13 @@ mod tests {
 
     #[test]
     fn the_first_delays_are_short() {
-        let after = decide(&not_yet(), Duration::ZERO, Duration::from_secs(60), 0.0);
+        let after = decide(
+            &not_yet(),
+            Pace::AWS,
+            Duration::ZERO,
+            Duration::from_secs(60),
+            0.0,
+        );
         assert_eq!(after, Decision::Again { after: FIRST_DELAY });
     }
 
@@ -212,8 +236,8 @@ mod tests {
         let hiccup: Seen = Observation::Hiccup("throttled".into());
         for elapsed in [Duration::ZERO, Duration::from_secs(5)] {
             let (Decision::Again { after: longer }, Decision::Again { after: shorter }) = (
-                decide(&hiccup, elapsed, bound, 0.0),
-                decide(&not_yet(), elapsed, bound, 0.0),
+                decide(&hiccup, Pace::AWS, elapsed, bound, 0.0),
+                decide(&not_yet(), Pace::AWS, elapsed, bound, 0.0),
             ) else {
                 panic!("both go on");
             };
@@ -224,15 +248,16 @@ mod tests {
     proptest! {
         #[test]
         fn a_delay_is_bounded_and_never_passes_the_bound(
-            elapsed_ms in 0u64..4_000_000, bound_ms in 1u64..4_000_000, jitter in -1.0f64..1.0, hiccup: bool,
+            elapsed_ms in 0u64..4_000_000, bound_ms in 1u64..4_000_000, jitter in -1.0f64..1.0, hiccup: bool, host: bool,
         ) {
             let (elapsed, bound) = (Duration::from_millis(elapsed_ms), Duration::from_millis(bound_ms));
             let seen: Seen = if hiccup { Observation::Hiccup(String::new()) } else { not_yet() };
-            match decide(&seen, elapsed, bound, jitter) {
+            let pace = if host { Pace::HOST } else { Pace::AWS };
+            match decide(&seen, pace, elapsed, bound, jitter) {
                 Decision::TimedOut => prop_assert!(elapsed >= bound),
                 Decision::Again { after } => {
                     prop_assert!(elapsed + after <= bound);
-                    prop_assert!(after <= LONGEST_DELAY.mul_f64(1.0 + JITTER));
+                    prop_assert!(after <= pace.longest_delay.mul_f64(1.0 + JITTER));
                     prop_assert!(after >= FIRST_DELAY.mul_f64(1.0 - JITTER) || elapsed + after == bound);
                 }
                 Decision::Done => prop_assert!(false, "nothing is done"),
@@ -266,7 +291,7 @@ mod tests {
                 async move { if there { Seen::Ready(()) } else { not_yet() } }
             };
             let bound = Duration::from_secs(600);
-            until_by(&clock, "it", bound, &Events::discard(), look)
+            until_by(&clock, "it", Pace::AWS, bound, &Events::discard(), look)
                 .await
                 .unwrap();
             let late = clock.now() - true_after;
@@ -282,7 +307,15 @@ mod tests {
         let look = || async { Seen::Hiccup("throttled".into()) };
         let clock = Stepped::default();
         let bound = Duration::from_secs(30);
-        let result = until_by(&clock, "image ami-1", bound, &Events::discard(), look).await;
+        let result = until_by(
+            &clock,
+            "image ami-1",
+            Pace::AWS,
+            bound,
+            &Events::discard(),
+            look,
+        )
+        .await;
         let Err(WaitError::TimedOut {
             what, last_seen, ..
         }) = result
@@ -312,7 +345,7 @@ mod tests {
         };
         let clock = Stepped::default();
         let bound = Duration::from_secs(60);
-        until_by(&clock, "it", bound, &Events::discard(), look)
+        until_by(&clock, "it", Pace::AWS, bound, &Events::discard(), look)
             .await
             .unwrap();
         assert_eq!(looks.get(), 8);
@@ -323,7 +356,7 @@ mod tests {
         let clock = Stepped::default();
         let bound = Duration::from_secs(5);
         let look = std::future::pending::<Seen>;
-        let result = until_by(&clock, "it", bound, &Events::discard(), look).await;
+        let result = until_by(&clock, "it", Pace::AWS, bound, &Events::discard(), look).await;
         assert!(matches!(result, Err(WaitError::TimedOut { .. })));
         assert_eq!(clock.now(), bound);
     }
