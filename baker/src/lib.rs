@@ -19,3 +19,5 @@ pub mod keys;
 pub mod wait;
 
 pub mod ssh;
+
+pub mod archive;
