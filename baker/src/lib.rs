@@ -2,13 +2,29 @@
 //!
 //! The stages stand in the order in which a bake goes through them; what they stand on follows.
 
+// What was typed, and what is answered.
+pub mod cli;
+
+pub mod exit;
+
+pub mod report;
+
+// Stages, in flow order.
 pub mod recipe;
 
 pub mod facts;
 
 pub mod plan;
 
+// Adapters to the outside.
 pub mod remote;
+
+pub mod ssh;
+
+pub mod archive;
+
+// Leaves.
+pub mod diagnostics;
 
 pub mod events;
 
@@ -17,7 +33,3 @@ pub mod journal;
 pub mod keys;
 
 pub mod wait;
-
-pub mod ssh;
-
-pub mod archive;

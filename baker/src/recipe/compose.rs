@@ -1,0 +1,161 @@
+//! A recipe from its file: read, with the recipes that it stands on, and put together.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::parse::{self, Build, From, Outside, Parsed, Parts};
+use super::{Check, Layer, Recipe, Source, digest};
+use crate::diagnostics::{Problem, Problems, closest, listed};
+
+/// The file that a directory's recipe stands in.
+pub const FILE_NAME: &str = "recipe.toml";
+
+/// Reads and checks a recipe, with everything that it names.
+///
+/// # Errors
+/// Every problem of the recipe, of the recipes that it stands on, and of the files that they name.
+pub fn load(path: &Path, outside: &Outside) -> Result<Recipe, Problems> {
+    let (chain, mut problems) = read_chain(path, outside);
+    problems.extend(unused_values(&chain, outside));
+    if let Some(problems) = Problems::from_list(problems) {
+        return Err(problems);
+    }
+    put_together(chain).ok_or_else(|| {
+        Problem::new(format!("{} could not be read completely", path.display())).into()
+    })
+}
+
+/// The recipe and those that it stands on, top first, and what is wrong with them.
+fn read_chain(path: &Path, outside: &Outside) -> (Vec<Parsed>, Vec<Problem>) {
+    let mut chain: Vec<Parsed> = Vec::new();
+    let mut seen: Vec<PathBuf> = Vec::new();
+    let mut problems = Vec::new();
+    let mut next = Some((recipe_file(path), None));
+    while let Some((file, named_by)) = next.take() {
+        // Where a message about this file belongs: the `from` that named it, if one did.
+        let blame = |message: String, label: &str| match (&named_by, chain.last()) {
+            (Some(span), Some(parent)) => {
+                Problem::new(message).at(&parent.source, std::ops::Range::clone(span), label)
+            }
+            _ => Problem::new(message),
+        };
+        let text = match fs::read_to_string(&file) {
+            Ok(text) => text,
+            Err(error) => {
+                let message = format!("can't read the recipe {}: {error}", file.display());
+                problems.push(
+                    blame(message, "named here")
+                        .help("name a directory that holds a recipe.toml, or the file itself"),
+                );
+                break;
+            }
+        };
+        let identity = fs::canonicalize(&file).unwrap_or_else(|_| file.clone());
+        if seen.contains(&identity) {
+            let message = format!("{} stands on itself", file.display());
+            problems.push(
+                blame(message, "leads back here")
+                    .help("`from` must lead to an image in the end: { ubuntu = \"18.04\" }"),
+            );
+            break;
+        }
+        seen.push(identity);
+        let mut parsed = parse::parse(&file, text, outside);
+        problems.append(&mut parsed.problems);
+        if let Some(From::Recipe(base)) = &parsed.parts.image.from {
+            let directory = file.parent().unwrap_or(Path::new(""));
+            next = Some((
+                recipe_file(&directory.join(base.get_ref())),
+                Some(base.span()),
+            ));
+        }
+        chain.push(parsed);
+    }
+    (chain, problems)
+}
+
+fn recipe_file(path: &Path) -> PathBuf {
+    if path.is_dir() {
+        path.join(FILE_NAME)
+    } else {
+        path.to_path_buf()
+    }
+}
+
+/// `--var` names that no recipe declares.
+fn unused_values(chain: &[Parsed], outside: &Outside) -> Vec<Problem> {
+    let declared: BTreeSet<&str> = chain
+        .iter()
+        .flat_map(|parsed| parsed.variables.iter().map(String::as_str))
+        .collect();
+    let strange = outside
+        .given
+        .keys()
+        .filter(|name| !declared.contains(name.as_str()));
+    strange
+        .map(|name| {
+            let problem = Problem::new(format!("--var {name}: no recipe has a variable `{name}`"));
+            match closest(name, declared.iter().copied()) {
+                Some(meant) => problem.help(format!("did you mean `{meant}`?")),
+                None => problem.help(format!(
+                    "[vars] has {}",
+                    listed(declared.iter().copied(), "and")
+                )),
+            }
+        })
+        .collect()
+}
+
+/// One recipe of a chain that has no problems; `None` if it lacks something all the same.
+fn put_together(chain: Vec<Parsed>) -> Option<Recipe> {
+    let mut source: Option<Source> = None;
+    let mut build = Build::default();
+    let mut layers: Vec<(String, parse::Layer)> = Vec::new();
+    let mut checks = Vec::new();
+    let mut top = None;
+    for Parsed { parts, .. } in chain.into_iter().rev() {
+        let Parts {
+            image,
+            build: own,
+            layers: own_layers,
+            checks: own_checks,
+        } = parts;
+        let name = image.name.clone()?;
+        if let Some(From::Image(image)) = &image.from {
+            source = Some(image.clone());
+        }
+        build = own.or(build);
+        layers.extend(own_layers.into_iter().map(|layer| (name.clone(), layer)));
+        checks.extend(own_checks.into_iter().map(|check| Check {
+            recipe: name.clone(),
+            timeout: check.timeout,
+            condition: check.condition,
+        }));
+        top = Some(image);
+    }
+    let image = top?;
+    let build = build.settle();
+    let keys = digest::layer_keys(layers.iter().map(|(_, layer)| layer.steps.as_slice()));
+    let layers = layers
+        .into_iter()
+        .zip(keys)
+        .map(|((recipe, layer), key)| Layer {
+            name: layer.name,
+            recipe,
+            steps: layer.steps,
+            key,
+        });
+    let mut recipe = Recipe {
+        name: image.name?,
+        description: image.description,
+        source: source?,
+        tags: image.tags,
+        build,
+        layers: layers.collect(),
+        checks,
+        digest: digest::Digest::from_bytes([0; 32]),
+    };
+    recipe.digest = digest::of_recipe(&recipe);
+    Some(recipe)
+}

@@ -1,0 +1,74 @@
+//! What `baker check` prints.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::diagnostics::Problems;
+use crate::recipe::{Recipe, Source};
+
+/// A valid recipe in a few words.
+#[must_use]
+pub fn check_text(path: &Path, recipe: &Recipe) -> String {
+    let steps: usize = recipe.layers.iter().map(|layer| layer.steps.len()).sum();
+    format!(
+        "{}: ok: image {} from {}, {}, {}, {}, digest {}",
+        path.display(),
+        recipe.name,
+        source(&recipe.source),
+        counted(recipe.layers.len(), "layer"),
+        counted(steps, "step"),
+        counted(recipe.checks.len(), "check"),
+        recipe.digest.short(),
+    )
+}
+
+/// Problems, and how many.
+#[must_use]
+pub fn problems_text(problems: &Problems, colours: bool) -> String {
+    let summary = match problems.count() {
+        1 => "1 problem; nothing was created".to_owned(),
+        n => format!("{n} problems; nothing was created"),
+    };
+    format!("{}\n\n{summary}", problems.render(colours))
+}
+
+/// All results as one JSON document: a list with one object for each recipe.
+#[must_use]
+pub fn check_json(results: &[(&Path, Result<Recipe, Problems>)]) -> String {
+    let list: Vec<Value> = results
+        .iter()
+        .map(|(path, result)| {
+            let problems: Vec<_> = result
+                .as_ref()
+                .err()
+                .into_iter()
+                .flat_map(Problems::iter)
+                .map(crate::diagnostics::Problem::to_record)
+                .collect();
+            json!({
+                "recipe": path.display().to_string(),
+                "valid": result.is_ok(),
+                "digest": result.as_ref().ok().map(|recipe| recipe.digest.to_string()),
+                "problems": problems,
+            })
+        })
+        .collect();
+    format!("{:#}", Value::from(list))
+}
+
+fn source(source: &Source) -> String {
+    match source {
+        Source::Ubuntu(release) => format!("Ubuntu {release}"),
+        Source::Ami(id) => id.clone(),
+        Source::Ssm(name) => format!("the image in {name}"),
+    }
+}
+
+fn counted(number: usize, what: &str) -> String {
+    if number == 1 {
+        format!("1 {what}")
+    } else {
+        format!("{number} {what}s")
+    }
+}
