@@ -3,6 +3,12 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde_json::json;
+
+/// EC2 takes this much user-data, before base64.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-add-user-data.html>
+pub const MAX_BYTES: usize = 16 * 1024;
+
 /// What user-data is made of.
 pub struct Inputs<'a> {
     /// The user that SSH logs in as.
@@ -35,27 +41,96 @@ impl fmt::Debug for UserData {
     }
 }
 
-/// Renders the cloud-config; understood by cloud-init 18 and later.
+/// Renders the cloud-config, for cloud-init 18 and later.
+///
+/// It is written as JSON, which is YAML with only one way to quote. `default` stays among the
+/// users, so that the image has the distribution's own user as its other hosts do; if that is the
+/// one that logs in, cloud-init merges the two. The end of the host is a timer that `bootcmd` sets
+/// up before anything else can go wrong, on every boot; it must not be waited for, because timers
+/// start only after the boot stage that `bootcmd` is part of.
 #[must_use]
 pub fn render(inputs: &Inputs<'_>) -> UserData {
-    let minutes = inputs.power_off_after.as_secs().div_ceil(60).max(1);
-    let mut key = String::new();
-    for line in inputs.host_private_key.lines() {
-        key.push_str("    ");
-        key.push_str(line.trim_end());
-        key.push('\n');
+    let pem = format!("{}\n", inputs.host_private_key.trim_end());
+    let config = json!({
+        "ssh_deletekeys": true,
+        "ssh_keys": {
+            "ed25519_private": pem,
+            "ed25519_public": inputs.host_public_key.trim_end(),
+        },
+        "ssh_pwauth": false,
+        "disable_root": true,
+        "users": [
+            "default",
+            {
+                "name": inputs.user,
+                "shell": "/bin/bash",
+                "lock_passwd": true,
+                "sudo": "ALL=(ALL) NOPASSWD:ALL",
+                "ssh_authorized_keys": [inputs.authorized_key.trim_end()],
+            },
+        ],
+        "bootcmd": [[
+            "systemd-run",
+            "--no-block",
+            "--unit=baker-deadline",
+            format!("--on-active={}", inputs.power_off_after.as_secs()),
+            "systemctl",
+            "poweroff",
+        ]],
+    });
+    UserData(format!("#cloud-config\n{config:#}\n"))
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use super::*;
+
+    const SECRET: &str =
+        "-----BEGIN OPENSSH PRIVATE KEY-----\nc2VjcmV0\n-----END OPENSSH PRIVATE KEY-----\n";
+
+    fn rendered() -> UserData {
+        render(&Inputs {
+            user: "ubuntu",
+            authorized_key: "ssh-ed25519 AAAAuser baker: \"20261123\"\n",
+            host_private_key: SECRET,
+            host_public_key: "ssh-ed25519 AAAAhost",
+            power_off_after: Duration::from_secs(2700),
+        })
     }
-    UserData(format!(
-        "#cloud-config\n\
-         ssh_deletekeys: true\n\
-         ssh_pwauth: false\n\
-         disable_root: true\n\
-         ssh_keys:\n  ed25519_private: |\n{key}  ed25519_public: {host_public}\n\
-         users:\n  - default\n  - name: {user}\n    shell: /bin/bash\n    lock_passwd: true\n    \
-         sudo: \"ALL=(ALL) NOPASSWD:ALL\"\n    ssh_authorized_keys:\n      - {authorized}\n\
-         bootcmd:\n  - [ sh, -c, \"shutdown -P +{minutes}\" ]\n",
-        host_public = inputs.host_public_key.trim(),
-        user = inputs.user,
-        authorized = inputs.authorized_key.trim(),
-    ))
+
+    #[test]
+    fn keys_and_deadline_arrive_unchanged() {
+        let data = rendered();
+        let body = data.expose().strip_prefix("#cloud-config\n").unwrap();
+        let config: serde_json::Value = serde_json::from_str(body).unwrap();
+        assert_eq!(config["ssh_keys"]["ed25519_private"], SECRET);
+        assert_eq!(
+            config["users"][1]["ssh_authorized_keys"][0],
+            "ssh-ed25519 AAAAuser baker: \"20261123\""
+        );
+        assert_eq!(config["users"][0], "default");
+        assert_eq!(config["bootcmd"][0][3], "--on-active=2700");
+        assert_eq!(config["ssh_pwauth"], false);
+    }
+
+    #[test]
+    fn a_real_key_pair_fits() {
+        let host = crate::keys::KeyPair::generate("host").unwrap();
+        let user = crate::keys::KeyPair::generate("baker").unwrap();
+        let data = render(&Inputs {
+            user: "ubuntu",
+            authorized_key: user.public_openssh(),
+            host_private_key: host.private_openssh(),
+            host_public_key: host.public_openssh(),
+            power_off_after: Duration::from_secs(86_400),
+        });
+        assert!(data.expose().len() < MAX_BYTES / 4);
+        assert!(data.expose().is_ascii());
+    }
+
+    #[test]
+    fn the_private_key_is_not_shown() {
+        assert!(!format!("{:?}", rendered()).contains("c2VjcmV0"));
+    }
 }
