@@ -22,7 +22,10 @@ const EXTENSION: &[(&str, &str)] = &[
     ("catalog.py", include_str!("../moto/lab_moto/catalog.py")),
     ("control.py", include_str!("../moto/lab_moto/control.py")),
     ("images.py", include_str!("../moto/lab_moto/images.py")),
-    ("instances.py", include_str!("../moto/lab_moto/instances.py")),
+    (
+        "instances.py",
+        include_str!("../moto/lab_moto/instances.py"),
+    ),
     ("launch.py", include_str!("../moto/lab_moto/launch.py")),
     ("network.py", include_str!("../moto/lab_moto/network.py")),
     ("patching.py", include_str!("../moto/lab_moto/patching.py")),
@@ -103,17 +106,40 @@ impl Moto {
     /// # Errors
     /// [`MotoError`]; nothing is left running.
     pub async fn start(options: &MotoOptions, progress: Progress<'_>) -> Result<Self, MotoError> {
-        let environment = Environment::prepare(&options.cache_dir, "moto", REQUIREMENTS, progress).await?;
+        let environment =
+            Environment::prepare(&options.cache_dir, "moto", REQUIREMENTS, progress).await?;
         let extension = install_extension(&options.cache_dir.join("moto"))?;
         let mut child = spawn(&environment, &extension, options)?;
         match tokio::time::timeout(START_LIMIT, listening_port(&mut child)).await {
-            Ok(Some(port)) => Ok(Self { child, address: (Ipv4Addr::LOCALHOST, port).into() }),
+            Ok(Some(port)) => Ok(Self {
+                child,
+                address: (Ipv4Addr::LOCALHOST, port).into(),
+            }),
             Ok(None) => {
-                let status = child.wait().await.map_err(io_error("wait for", &options.log))?;
-                Err(MotoError::Ended { status, log: options.log.clone(), tail: tail(&options.log) })
+                let status = child
+                    .wait()
+                    .await
+                    .map_err(io_error("wait for", &options.log))?;
+                Err(MotoError::Ended {
+                    status,
+                    log: options.log.clone(),
+                    tail: tail(&options.log),
+                })
             }
-            Err(_) => Err(MotoError::Silent { log: options.log.clone(), tail: tail(&options.log) }),
+            Err(_) => Err(MotoError::Silent {
+                log: options.log.clone(),
+                tail: tail(&options.log),
+            }),
         }
+    }
+
+    /// Prepares what moto needs, and starts nothing.
+    ///
+    /// # Errors
+    /// [`MotoError::Environment`].
+    pub async fn prepare(cache_dir: &Path, progress: Progress<'_>) -> Result<(), MotoError> {
+        Environment::prepare(cache_dir, "moto", REQUIREMENTS, progress).await?;
+        Ok(())
     }
 
     /// Where moto listens: its AWS endpoint and its control API.
@@ -136,19 +162,33 @@ impl Moto {
     /// Ends moto and waits until it is gone.
     pub async fn stop(mut self) {
         drop(self.child.stdin.take());
-        if tokio::time::timeout(END_LIMIT, self.child.wait()).await.is_err() {
+        if tokio::time::timeout(END_LIMIT, self.child.wait())
+            .await
+            .is_err()
+        {
             // An error means that it is gone already.
             let _ = self.child.kill().await;
         }
     }
 }
 
-fn spawn(environment: &Environment, extension: &Path, options: &MotoOptions) -> Result<Child, MotoError> {
+fn spawn(
+    environment: &Environment,
+    extension: &Path,
+    options: &MotoOptions,
+) -> Result<Child, MotoError> {
     let log = File::create(&options.log).map_err(io_error("write", &options.log))?;
     let python = environment.program("python");
     let mut command = Command::new(&python);
     command
-        .args(["-m", "lab_moto", "--vpc-cidr", &options.vpc_cidr, "--region", &options.region])
+        .args([
+            "-m",
+            "lab_moto",
+            "--vpc-cidr",
+            &options.vpc_cidr,
+            "--region",
+            &options.region,
+        ])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(log)
@@ -190,13 +230,19 @@ fn install_extension(parent: &Path) -> Result<PathBuf, MotoError> {
         digest.update(text);
         digest.update([0]);
     }
-    let key: String = digest.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    let key: String = digest.finalize()[..8]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     let folder = parent.join(key);
     if folder.is_dir() {
         return Ok(folder);
     }
     fs::create_dir_all(parent).map_err(io_error("create", parent))?;
-    let fresh = tempfile::Builder::new().prefix("new-").tempdir_in(parent).map_err(io_error("create a folder in", parent))?;
+    let fresh = tempfile::Builder::new()
+        .prefix("new-")
+        .tempdir_in(parent)
+        .map_err(io_error("create a folder in", parent))?;
     let package = fresh.path().join("lab_moto");
     fs::create_dir(&package).map_err(io_error("create", &package))?;
     for (name, text) in EXTENSION {
@@ -212,12 +258,19 @@ fn install_extension(parent: &Path) -> Result<PathBuf, MotoError> {
 }
 
 fn tail(log: &Path) -> String {
-    last_lines(&String::from_utf8_lossy(&fs::read(log).unwrap_or_default()), LOG_LINES)
+    last_lines(
+        &String::from_utf8_lossy(&fs::read(log).unwrap_or_default()),
+        LOG_LINES,
+    )
 }
 
 fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> MotoError {
     let path = path.to_owned();
-    move |source| MotoError::Io { action, path, source }
+    move |source| MotoError::Io {
+        action,
+        path,
+        source,
+    }
 }
 
 #[cfg(test)]
@@ -245,6 +298,9 @@ mod tests {
         let first = install_extension(cache.path()).unwrap();
         assert_eq!(install_extension(cache.path()).unwrap(), first);
         assert_eq!(fs::read_dir(cache.path()).unwrap().count(), 1);
-        assert_eq!(fs::read_dir(first.join("lab_moto")).unwrap().count(), EXTENSION.len());
+        assert_eq!(
+            fs::read_dir(first.join("lab_moto")).unwrap().count(),
+            EXTENSION.len()
+        );
     }
 }

@@ -36,7 +36,9 @@ pub enum PythonError {
         found: String,
     },
     /// Python without the part that makes virtual environments.
-    #[error("python3 cannot make a virtual environment; install its venv module (apt-get install python3-venv)\n{output}")]
+    #[error(
+        "python3 cannot make a virtual environment; install its venv module (apt-get install python3-venv)\n{output}"
+    )]
     NoVenv {
         /// The end of what it said.
         output: String,
@@ -105,7 +107,9 @@ impl Environment {
         progress: Progress<'_>,
     ) -> Result<Self, PythonError> {
         let python = interpreter().await?;
-        let root = cache_dir.join("python").join(format!("{name}-{}", key(requirements, &python)));
+        let root = cache_dir
+            .join("python")
+            .join(format!("{name}-{}", key(requirements, &python)));
         let environment = Self { root };
         if environment.is_complete() {
             return Ok(environment);
@@ -114,7 +118,9 @@ impl Environment {
         fs::create_dir_all(parent).map_err(io_error("create", parent))?;
         let _lock = lock(environment.root.with_extension("lock")).await?;
         if !environment.is_complete() {
-            progress(&format!("installing {name} into a virtual environment (once)"));
+            progress(&format!(
+                "installing {name} into a virtual environment (once)"
+            ));
             environment.make(requirements).await?;
         }
         Ok(environment)
@@ -133,12 +139,15 @@ impl Environment {
     // Made in its final place, because the scripts in `bin` name it; the marker says that it is whole.
     async fn make(&self, requirements: &str) -> Result<(), PythonError> {
         if self.root.exists() {
-            fs::remove_dir_all(&self.root).map_err(io_error("remove the incomplete", &self.root))?;
+            fs::remove_dir_all(&self.root)
+                .map_err(io_error("remove the incomplete", &self.root))?;
         }
         let mut venv = Command::new("python3");
         venv.args(["-m", "venv"]).arg(&self.root);
         run(&mut venv).await.map_err(|error| match error {
-            PythonError::Failed { output, .. } if output.contains("ensurepip") || output.contains("No module named venv") => {
+            PythonError::Failed { output, .. }
+                if output.contains("ensurepip") || output.contains("No module named venv") =>
+            {
                 PythonError::NoVenv { output }
             }
             other => other,
@@ -147,13 +156,24 @@ impl Environment {
         let file = self.root.join("requirements.txt");
         fs::write(&file, requirements).map_err(io_error("write", &file))?;
         let mut pip = Command::new(self.program("python"));
-        pip.args(["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check", "--progress-bar", "off"]);
+        pip.args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--no-input",
+            "--disable-pip-version-check",
+            "--progress-bar",
+            "off",
+        ]);
         // The file is complete: a dependency that it does not pin must not come in.
         pip.args(["--require-hashes", "--no-deps", "-r"]).arg(&file);
         run(&mut pip).await.map_err(explain_pip)?;
 
         let marker = self.root.join(COMPLETE);
-        File::create(&marker).and_then(|file| file.sync_all()).map_err(io_error("write", &marker))
+        File::create(&marker)
+            .and_then(|file| file.sync_all())
+            .map_err(io_error("write", &marker))
     }
 }
 
@@ -163,9 +183,15 @@ fn explain_pip(error: PythonError) -> PythonError {
             PythonError::HashMismatch { output }
         }
         PythonError::Failed { output, .. }
-            if ["Connection", "Max retries", "ProxyError", "No matching distribution", "Name or service not known"]
-                .iter()
-                .any(|sign| output.contains(sign)) =>
+            if [
+                "Connection",
+                "Max retries",
+                "ProxyError",
+                "No matching distribution",
+                "Name or service not known",
+            ]
+            .iter()
+            .any(|sign| output.contains(sign)) =>
         {
             PythonError::IndexUnreachable { output }
         }
@@ -182,7 +208,13 @@ async fn interpreter() -> Result<String, PythonError> {
         .await
         .map_err(PythonError::Missing)?;
     let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    if is_new_enough(&said) { Ok(said) } else { Err(PythonError::TooOld { found: format!("Python {said}") }) }
+    if is_new_enough(&said) {
+        Ok(said)
+    } else {
+        Err(PythonError::TooOld {
+            found: format!("Python {said}"),
+        })
+    }
 }
 
 fn is_new_enough(said: &str) -> bool {
@@ -191,16 +223,30 @@ fn is_new_enough(said: &str) -> bool {
 }
 
 fn key(requirements: &str, python: &str) -> String {
-    let digest = Sha256::new().chain_update(requirements).chain_update([0]).chain_update(python).finalize();
-    digest[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+    let digest = Sha256::new()
+        .chain_update(requirements)
+        .chain_update([0])
+        .chain_update(python)
+        .finalize();
+    digest[..8]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 async fn lock(path: PathBuf) -> Result<Flock<File>, PythonError> {
     let taking = tokio::task::spawn_blocking({
         let path = path.clone();
-        move || Flock::lock(File::create(path)?, FlockArg::LockExclusive).map_err(|(_, errno)| io::Error::from(errno))
+        move || {
+            Flock::lock(File::create(path)?, FlockArg::LockExclusive)
+                .map_err(|(_, errno)| io::Error::from(errno))
+        }
     });
-    taking.await.map_err(io::Error::other).flatten().map_err(io_error("lock", &path))
+    taking
+        .await
+        .map_err(io::Error::other)
+        .flatten()
+        .map_err(io_error("lock", &path))
 }
 
 async fn run(command: &mut Command) -> Result<(), PythonError> {
@@ -208,20 +254,29 @@ async fn run(command: &mut Command) -> Result<(), PythonError> {
     let running = command.stdin(Stdio::null()).kill_on_drop(true).output();
     let output = tokio::time::timeout(INSTALL_LIMIT, running)
         .await
-        .map_err(|_| PythonError::TimedOut { command: shown.clone() })?
+        .map_err(|_| PythonError::TimedOut {
+            command: shown.clone(),
+        })?
         .map_err(PythonError::Missing)?;
     if output.status.success() {
         return Ok(());
     }
     let said = [output.stdout, output.stderr].concat();
     let output = (String::from_utf8_lossy(&said).into_owned(), output.status);
-    Err(PythonError::Failed { command: shown, status: output.1, output: last_lines(&output.0, OUTPUT_LINES) })
+    Err(PythonError::Failed {
+        command: shown,
+        status: output.1,
+        output: last_lines(&output.0, OUTPUT_LINES),
+    })
 }
 
 fn show(command: &Command) -> String {
     let command = command.as_std();
     let words = std::iter::once(command.get_program()).chain(command.get_args());
-    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+    words
+        .map(|word| word.to_string_lossy())
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// The last `count` lines of `text`.
@@ -232,7 +287,11 @@ pub(crate) fn last_lines(text: &str, count: usize) -> String {
 
 fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> PythonError {
     let path = path.to_owned();
-    move |source| PythonError::Io { action, path, source }
+    move |source| PythonError::Io {
+        action,
+        path,
+        source,
+    }
 }
 
 #[cfg(test)]
@@ -250,8 +309,15 @@ mod tests {
 
     #[test]
     fn another_interpreter_or_other_requirements_need_another_environment() {
-        let keys = [key("a==1", "3 11 2"), key("a==2", "3 11 2"), key("a==1", "3 12 0")];
-        assert_eq!(keys.iter().collect::<std::collections::BTreeSet<_>>().len(), keys.len());
+        let keys = [
+            key("a==1", "3 11 2"),
+            key("a==2", "3 11 2"),
+            key("a==1", "3 12 0"),
+        ];
+        assert_eq!(
+            keys.iter().collect::<std::collections::BTreeSet<_>>().len(),
+            keys.len()
+        );
         assert_eq!(key("a==1", "3 11 2"), keys[0]);
     }
 
@@ -263,13 +329,20 @@ mod tests {
             output: output.into(),
         };
         assert!(matches!(
-            explain_pip(failed("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE")),
+            explain_pip(failed(
+                "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE"
+            )),
             PythonError::HashMismatch { .. }
         ));
         assert!(matches!(
-            explain_pip(failed("ERROR: No matching distribution found for moto==5.2.5")),
+            explain_pip(failed(
+                "ERROR: No matching distribution found for moto==5.2.5"
+            )),
             PythonError::IndexUnreachable { .. }
         ));
-        assert!(matches!(explain_pip(failed("disk full")), PythonError::Failed { .. }));
+        assert!(matches!(
+            explain_pip(failed("disk full")),
+            PythonError::Failed { .. }
+        ));
     }
 }

@@ -106,6 +106,21 @@ pub enum InstanceState {
     Terminated,
 }
 
+impl InstanceState {
+    /// AWS's name of the state.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Stopping => "stopping",
+            Self::Stopped => "stopped",
+            Self::ShuttingDown => "shutting-down",
+            Self::Terminated => "terminated",
+        }
+    }
+}
+
 /// One image.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Image {
@@ -257,7 +272,8 @@ impl Control {
             body["reason_code"] = reason.code.as_str().into();
             body["reason"] = reason.message.as_str().into();
         }
-        self.post(&format!("/_lab/instances/{id}/state"), &body).await
+        self.post(&format!("/_lab/instances/{id}/state"), &body)
+            .await
     }
 
     /// Reports that an image and all its snapshots are complete.
@@ -265,7 +281,11 @@ impl Control {
     /// # Errors
     /// [`ControlError::NotFound`] if it has been deregistered meanwhile.
     pub async fn set_image_available(&self, id: &str) -> Result<(), ControlError> {
-        self.post(&format!("/_lab/images/{id}/state"), &serde_json::json!({ "state": "available" })).await
+        self.post(
+            &format!("/_lab/images/{id}/state"),
+            &serde_json::json!({ "state": "available" }),
+        )
+        .await
     }
 
     /// Reports that an image cannot be made.
@@ -281,9 +301,17 @@ impl Control {
     ///
     /// # Errors
     /// [`ControlError::NotFound`] if it has been deleted meanwhile.
-    pub async fn set_snapshot_completed(&self, id: &str, completed: bool) -> Result<(), ControlError> {
+    pub async fn set_snapshot_completed(
+        &self,
+        id: &str,
+        completed: bool,
+    ) -> Result<(), ControlError> {
         let state = if completed { "completed" } else { "error" };
-        self.post(&format!("/_lab/snapshots/{id}/state"), &serde_json::json!({ "state": state })).await
+        self.post(
+            &format!("/_lab/snapshots/{id}/state"),
+            &serde_json::json!({ "state": state }),
+        )
+        .await
     }
 
     /// Credentials of `instance`'s role, valid at the front door.
@@ -292,7 +320,9 @@ impl Control {
     /// [`ControlError::NotFound`] if the instance has no role.
     pub async fn credentials(&self, instance: &Instance) -> Result<RoleCredentials, ControlError> {
         let Some(role_name) = &instance.role_name else {
-            return Err(ControlError::NotFound { message: format!("{} has no role", instance.id) });
+            return Err(ControlError::NotFound {
+                message: format!("{} has no role", instance.id),
+            });
         };
         let body = serde_json::json!({
             "account": instance.account,
@@ -300,27 +330,44 @@ impl Control {
             "role_name": role_name,
             "instance_id": instance.id,
         });
-        self.call(Method::POST, "/_lab/credentials", body.to_string().into()).await
+        self.call(Method::POST, "/_lab/credentials", body.to_string().into())
+            .await
     }
 
     async fn post(&self, path: &str, body: &serde_json::Value) -> Result<(), ControlError> {
-        let _: serde_json::Value = self.call(Method::POST, path, body.to_string().into()).await?;
+        let _: serde_json::Value = self
+            .call(Method::POST, path, body.to_string().into())
+            .await?;
         Ok(())
     }
 
-    async fn call<T: DeserializeOwned>(&self, method: Method, path: &str, body: Bytes) -> Result<T, ControlError> {
-        let (status, answer) = tokio::time::timeout(CALL_LIMIT, self.exchange(method.clone(), path, body))
-            .await
-            .map_err(Into::into)
-            .flatten()
-            .map_err(|source| ControlError::Unreachable { address: self.address, path: path.to_owned(), source })?;
+    async fn call<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<T, ControlError> {
+        let (status, answer) =
+            tokio::time::timeout(CALL_LIMIT, self.exchange(method.clone(), path, body))
+                .await
+                .map_err(Into::into)
+                .flatten()
+                .map_err(|source| ControlError::Unreachable {
+                    address: self.address,
+                    path: path.to_owned(),
+                    source,
+                })?;
         let message = || {
             let document: serde_json::Value = serde_json::from_slice(&answer).unwrap_or_default();
             document["error"].as_str().unwrap_or_default().to_owned()
         };
         match status {
-            StatusCode::OK => serde_json::from_slice(&answer)
-                .map_err(|source| ControlError::Malformed { path: path.to_owned(), source }),
+            StatusCode::OK => {
+                serde_json::from_slice(&answer).map_err(|source| ControlError::Malformed {
+                    path: path.to_owned(),
+                    source,
+                })
+            }
             StatusCode::CONFLICT => Err(ControlError::Conflict { message: message() }),
             StatusCode::NOT_FOUND => Err(ControlError::NotFound { message: message() }),
             _ => Err(ControlError::Answer {
@@ -340,7 +387,8 @@ impl Control {
         body: Bytes,
     ) -> Result<(StatusCode, Bytes), Box<dyn std::error::Error + Send + Sync>> {
         let stream = TcpStream::connect(self.address).await?;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         let request = Request::builder()
             .method(method)
             .uri(path)

@@ -51,7 +51,9 @@ pub(super) fn to_json(value: &Cbor) -> Result<Json, Untranslatable> {
         Cbor::Map(pairs) => {
             let mut object = serde_json::Map::new();
             for (key, value) in pairs {
-                let Cbor::Text(key) = key else { return Err(Untranslatable::Key) };
+                let Cbor::Text(key) = key else {
+                    return Err(Untranslatable::Key);
+                };
                 match to_json(value)? {
                     Json::Null => {}
                     value => drop(object.insert(key.clone(), value)),
@@ -69,7 +71,10 @@ pub(super) fn to_json(value: &Cbor) -> Result<Json, Untranslatable> {
 }
 
 /// JSON as CBOR; `numbers_under` says by field name what the numbers under it are.
-pub(super) fn from_json(value: &Json, numbers_under: &impl Fn(&str) -> Option<Numbers>) -> Result<Cbor, Untranslatable> {
+pub(super) fn from_json(
+    value: &Json,
+    numbers_under: &impl Fn(&str) -> Option<Numbers>,
+) -> Result<Cbor, Untranslatable> {
     convert(value, Numbers::AsWritten, numbers_under)
 }
 
@@ -83,19 +88,27 @@ fn convert(
         Json::Bool(value) => Cbor::Bool(*value),
         Json::Number(value) => number(value, numbers)?,
         Json::String(text) if numbers == Numbers::Times => {
-            let time: jiff::Timestamp = text.parse().map_err(|_| Untranslatable::Time(text.clone()))?;
+            let time: jiff::Timestamp = text
+                .parse()
+                .map_err(|_| Untranslatable::Time(text.clone()))?;
             epoch_time(Cbor::Float(time.as_duration().as_secs_f64()))
         }
         Json::String(value) => Cbor::Text(value.clone()),
-        Json::Array(values) => {
-            Cbor::Array(values.iter().map(|value| convert(value, numbers, numbers_under)).collect::<Result<_, _>>()?)
-        }
+        Json::Array(values) => Cbor::Array(
+            values
+                .iter()
+                .map(|value| convert(value, numbers, numbers_under))
+                .collect::<Result<_, _>>()?,
+        ),
         Json::Object(object) => {
             let mut pairs = Vec::with_capacity(object.len());
             for (key, value) in object {
                 if !value.is_null() {
                     let numbers = numbers_under(key).unwrap_or(numbers);
-                    pairs.push((Cbor::Text(key.clone()), convert(value, numbers, numbers_under)?));
+                    pairs.push((
+                        Cbor::Text(key.clone()),
+                        convert(value, numbers, numbers_under)?,
+                    ));
                 }
             }
             Cbor::Map(pairs)
@@ -104,8 +117,17 @@ fn convert(
 }
 
 fn number(value: &Number, numbers: Numbers) -> Result<Cbor, Untranslatable> {
-    let whole = value.as_i64().map(Into::into).or_else(|| value.as_u64().map(Into::into)).map(Cbor::Integer);
-    let fraction = || value.as_f64().map(Cbor::Float).ok_or(Untranslatable::IntegerRange);
+    let whole = value
+        .as_i64()
+        .map(Into::into)
+        .or_else(|| value.as_u64().map(Into::into))
+        .map(Cbor::Integer);
+    let fraction = || {
+        value
+            .as_f64()
+            .map(Cbor::Float)
+            .ok_or(Untranslatable::IntegerRange)
+    };
     match numbers {
         Numbers::AsWritten => whole.map_or_else(fraction, Ok),
         Numbers::Floats => fraction(),
@@ -162,13 +184,22 @@ mod tests {
         });
         let expected = Cbor::Map(vec![
             (text("Float"), Cbor::Float(5.0)),
-            (text("Floats"), Cbor::Map(vec![(text("p99"), Cbor::Float(1.0))])),
+            (
+                text("Floats"),
+                Cbor::Map(vec![(text("p99"), Cbor::Float(1.0))]),
+            ),
             (text("Floats2"), Cbor::Array(vec![Cbor::Integer(5.into())])),
             (text("Period"), Cbor::Integer(60.into())),
-            (text("Time"), epoch_time(Cbor::Integer(1_790_000_000.into()))),
+            (
+                text("Time"),
+                epoch_time(Cbor::Integer(1_790_000_000.into())),
+            ),
             (
                 text("Times"),
-                Cbor::Array(vec![epoch_time(Cbor::Float(1_790_000_000.25)), epoch_time(Cbor::Float(1_790_000_000.0))]),
+                Cbor::Array(vec![
+                    epoch_time(Cbor::Float(1_790_000_000.25)),
+                    epoch_time(Cbor::Float(1_790_000_000.0)),
+                ]),
             ),
         ]);
         assert_eq!(from_json(&json, &by_name), Ok(expected));
@@ -176,11 +207,26 @@ mod tests {
 
     #[test]
     fn what_json_cannot_say_is_refused() {
-        assert_eq!(to_json(&Cbor::Float(f64::NAN)), Err(Untranslatable::NotFinite("NaN".into())));
-        assert_eq!(to_json(&Cbor::Float(f64::INFINITY)), Err(Untranslatable::NotFinite("inf".into())));
-        assert_eq!(to_json(&Cbor::Tag(2, Box::new(Cbor::Bytes(vec![1])))), Err(Untranslatable::Tag(2)));
-        assert_eq!(to_json(&epoch_time(text("yesterday"))), Err(Untranslatable::Tag(EPOCH_TIME)));
-        assert_eq!(to_json(&Cbor::Map(vec![(Cbor::Null, Cbor::Null)])), Err(Untranslatable::Key));
+        assert_eq!(
+            to_json(&Cbor::Float(f64::NAN)),
+            Err(Untranslatable::NotFinite("NaN".into()))
+        );
+        assert_eq!(
+            to_json(&Cbor::Float(f64::INFINITY)),
+            Err(Untranslatable::NotFinite("inf".into()))
+        );
+        assert_eq!(
+            to_json(&Cbor::Tag(2, Box::new(Cbor::Bytes(vec![1])))),
+            Err(Untranslatable::Tag(2))
+        );
+        assert_eq!(
+            to_json(&epoch_time(text("yesterday"))),
+            Err(Untranslatable::Tag(EPOCH_TIME))
+        );
+        assert_eq!(
+            to_json(&Cbor::Map(vec![(Cbor::Null, Cbor::Null)])),
+            Err(Untranslatable::Key)
+        );
         assert_eq!(
             from_json(&serde_json::json!({"Time": "yesterday"}), &by_name),
             Err(Untranslatable::Time("yesterday".into()))
@@ -192,7 +238,10 @@ mod tests {
         let cbor = Cbor::Map(vec![(text("a"), Cbor::Null), (text("b"), Cbor::Bool(true))]);
         assert_eq!(to_json(&cbor), Ok(serde_json::json!({"b": true})));
         let json = serde_json::json!({"a": null, "b": true});
-        assert_eq!(from_json(&json, &by_name), Ok(Cbor::Map(vec![(text("b"), Cbor::Bool(true))])));
+        assert_eq!(
+            from_json(&json, &by_name),
+            Ok(Cbor::Map(vec![(text("b"), Cbor::Bool(true))]))
+        );
     }
 
     /// JSON without nulls, floats included.

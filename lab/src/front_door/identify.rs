@@ -21,23 +21,43 @@ pub(super) struct Operation {
 impl Operation {
     /// Whether the request may have changed which hosts there should be.
     pub(super) fn may_change_hosts(&self) -> bool {
-        let launches = matches!(self.service.as_str(), "ec2" | "autoscaling" | "cloudformation");
-        launches && !["Describe", "Get", "List", "Search"].iter().any(|prefix| self.name.starts_with(prefix))
+        let launches = matches!(
+            self.service.as_str(),
+            "ec2" | "autoscaling" | "cloudformation"
+        );
+        launches
+            && !["Describe", "Get", "List", "Search"]
+                .iter()
+                .any(|prefix| self.name.starts_with(prefix))
     }
 }
 
 /// What a request is for. `form` is its body, if that is a form.
-pub(super) fn identify(method: &Method, uri: &Uri, headers: &HeaderMap, form: Option<&[u8]>) -> Operation {
+pub(super) fn identify(
+    method: &Method,
+    uri: &Uri,
+    headers: &HeaderMap,
+    form: Option<&[u8]>,
+) -> Operation {
     let (region, service) = signed_scope(uri, headers);
-    let target = headers.get("x-amz-target").and_then(|value| value.to_str().ok());
+    let target = headers
+        .get("x-amz-target")
+        .and_then(|value| value.to_str().ok());
     let name = target
         .and_then(|target| target.rsplit('.').next())
         .or_else(|| rpc_operation(uri.path()).map(|(_, operation)| operation))
         .map(str::to_owned)
         .or_else(|| form.and_then(|form| form_value(form, "Action")))
-        .or_else(|| uri.query().and_then(|query| form_value(query.as_bytes(), "Action")))
+        .or_else(|| {
+            uri.query()
+                .and_then(|query| form_value(query.as_bytes(), "Action"))
+        })
         .unwrap_or_else(|| method.to_string());
-    Operation { service: iam_prefix(&service).to_owned(), name, region }
+    Operation {
+        service: iam_prefix(&service).to_owned(),
+        name,
+        region,
+    }
 }
 
 /// Service and operation of an RPC v2 path.
@@ -48,10 +68,22 @@ pub(super) fn rpc_operation(path: &str) -> Option<(&str, &str)> {
 
 /// (region, service) of SigV4's credential scope, `KEY/DATE/REGION/SERVICE/aws4_request`, in the header or in the query.
 fn signed_scope(uri: &Uri, headers: &HeaderMap) -> (String, String) {
-    let header = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let header = headers
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok());
     let scope = header
-        .and_then(|header| header.split_once("Credential=")?.1.split([',', ' ']).next().map(str::to_owned))
-        .or_else(|| uri.query().and_then(|query| form_value(query.as_bytes(), "X-Amz-Credential")));
+        .and_then(|header| {
+            header
+                .split_once("Credential=")?
+                .1
+                .split([',', ' '])
+                .next()
+                .map(str::to_owned)
+        })
+        .or_else(|| {
+            uri.query()
+                .and_then(|query| form_value(query.as_bytes(), "X-Amz-Credential"))
+        });
     let parts: Vec<&str> = scope.as_deref().unwrap_or_default().split('/').collect();
     match parts[..] {
         [_, _, region, service, "aws4_request"] => (region.to_owned(), service.to_owned()),
@@ -76,7 +108,11 @@ fn form_value(form: &[u8], key: &str) -> Option<String> {
 }
 
 fn percent_decode(text: &[u8]) -> String {
-    let hex = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let hex = |byte: u8| {
+        char::from(byte)
+            .to_digit(16)
+            .and_then(|digit| u8::try_from(digit).ok())
+    };
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text;
     while let [first, after @ ..] = rest {
@@ -103,16 +139,29 @@ mod tests {
     use super::*;
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
-        pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
+        pairs
+            .iter()
+            .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+            .collect()
     }
 
     fn signed(service: &str) -> String {
-        format!("AWS4-HMAC-SHA256 Credential=AKID/20260101/eu-west-1/{service}/aws4_request, SignedHeaders=host, Signature=0")
+        format!(
+            "AWS4-HMAC-SHA256 Credential=AKID/20260101/eu-west-1/{service}/aws4_request, SignedHeaders=host, Signature=0"
+        )
     }
 
-    fn name_of(method: Method, uri: &str, pairs: &[(&'static str, &str)], form: Option<&[u8]>) -> String {
+    fn name_of(
+        method: Method,
+        uri: &str,
+        pairs: &[(&'static str, &str)],
+        form: Option<&[u8]>,
+    ) -> String {
         let operation = identify(&method, &uri.parse().unwrap(), &headers(pairs), form);
-        format!("{}:{} in {}", operation.service, operation.name, operation.region)
+        format!(
+            "{}:{} in {}",
+            operation.service, operation.name, operation.region
+        )
     }
 
     #[test]
@@ -120,29 +169,67 @@ mod tests {
         let sign = |service| signed(service);
         let form = b"Version=2016-11-15&Action=RunInstances&ImageId=ami-1".as_slice();
         assert_eq!(
-            name_of(Method::POST, "/", &[("authorization", &sign("ec2"))], Some(form)),
+            name_of(
+                Method::POST,
+                "/",
+                &[("authorization", &sign("ec2"))],
+                Some(form)
+            ),
             "ec2:RunInstances in eu-west-1"
         );
-        let json = [("authorization", &*sign("ssm")), ("x-amz-target", "AmazonSSM.GetParameter")];
-        assert_eq!(name_of(Method::POST, "/", &json, None), "ssm:GetParameter in eu-west-1");
+        let json = [
+            ("authorization", &*sign("ssm")),
+            ("x-amz-target", "AmazonSSM.GetParameter"),
+        ];
+        assert_eq!(
+            name_of(Method::POST, "/", &json, None),
+            "ssm:GetParameter in eu-west-1"
+        );
         let rpc = "/service/GraniteServiceVersion20100801/operation/PutMetricData";
         assert_eq!(
-            name_of(Method::POST, rpc, &[("authorization", &sign("monitoring"))], None),
+            name_of(
+                Method::POST,
+                rpc,
+                &[("authorization", &sign("monitoring"))],
+                None
+            ),
             "cloudwatch:PutMetricData in eu-west-1"
         );
-        assert_eq!(name_of(Method::PUT, "/bucket/key", &[("authorization", &sign("s3"))], None), "s3:PUT in eu-west-1");
+        assert_eq!(
+            name_of(
+                Method::PUT,
+                "/bucket/key",
+                &[("authorization", &sign("s3"))],
+                None
+            ),
+            "s3:PUT in eu-west-1"
+        );
     }
 
     #[test]
     fn a_presigned_request_says_it_in_its_query() {
         let uri = "/?Action=GetCallerIdentity&X-Amz-Credential=AKID%2F20260101%2Fus-east-1%2Fsts%2Faws4_request";
-        assert_eq!(name_of(Method::GET, uri, &[], None), "sts:GetCallerIdentity in us-east-1");
+        assert_eq!(
+            name_of(Method::GET, uri, &[], None),
+            "sts:GetCallerIdentity in us-east-1"
+        );
     }
 
     #[test]
     fn an_unsigned_request_is_counted_too() {
-        assert_eq!(name_of(Method::GET, "/", &[], None), "unknown:GET in unknown");
-        assert_eq!(name_of(Method::GET, "/", &[("authorization", "Credential=a/b")], None), "unknown:GET in unknown");
+        assert_eq!(
+            name_of(Method::GET, "/", &[], None),
+            "unknown:GET in unknown"
+        );
+        assert_eq!(
+            name_of(
+                Method::GET,
+                "/",
+                &[("authorization", "Credential=a/b")],
+                None
+            ),
+            "unknown:GET in unknown"
+        );
     }
 
     #[test]
@@ -159,10 +246,20 @@ mod tests {
             ("autoscaling", "SetDesiredCapacity"),
             ("cloudformation", "CreateStack"),
         ] {
-            assert!(operation(service, name).may_change_hosts(), "{service}:{name}");
+            assert!(
+                operation(service, name).may_change_hosts(),
+                "{service}:{name}"
+            );
         }
-        for (service, name) in [("ec2", "DescribeInstances"), ("ec2", "GetConsoleOutput"), ("logs", "PutLogEvents")] {
-            assert!(!operation(service, name).may_change_hosts(), "{service}:{name}");
+        for (service, name) in [
+            ("ec2", "DescribeInstances"),
+            ("ec2", "GetConsoleOutput"),
+            ("logs", "PutLogEvents"),
+        ] {
+            assert!(
+                !operation(service, name).may_change_hosts(),
+                "{service}:{name}"
+            );
         }
     }
 }

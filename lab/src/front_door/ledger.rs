@@ -43,7 +43,12 @@ impl Ledger {
     /// The file cannot be opened for writing.
     pub fn create(log: &Path) -> io::Result<Self> {
         let log = OpenOptions::new().create(true).append(true).open(log)?;
-        Ok(Self { inner: Mutex::new(Inner { counts: BTreeMap::new(), log: Some(log) }) })
+        Ok(Self {
+            inner: Mutex::new(Inner {
+                counts: BTreeMap::new(),
+                log: Some(log),
+            }),
+        })
     }
 
     /// How often each operation was asked for, whatever the answer was: `ec2:RunInstances` → 2.
@@ -52,7 +57,13 @@ impl Ledger {
         self.lock().counts.clone()
     }
 
-    pub(super) fn record(&self, client: IpAddr, operation: &Operation, status: u16, duration: Duration) {
+    pub(super) fn record(
+        &self,
+        client: IpAddr,
+        operation: &Operation,
+        status: u16,
+        duration: Duration,
+    ) {
         let line = Line {
             time: format!("{:.3}", jiff::Timestamp::now()),
             client,
@@ -65,7 +76,10 @@ impl Ledger {
         let mut text = serde_json::to_vec(&line).unwrap_or_default();
         text.push(b'\n');
         let mut inner = self.lock();
-        *inner.counts.entry(format!("{}:{}", operation.service, operation.name)).or_default() += 1;
+        *inner
+            .counts
+            .entry(format!("{}:{}", operation.service, operation.name))
+            .or_default() += 1;
         if let Some(log) = &mut inner.log
             && let Err(error) = log.write_all(&text)
         {
@@ -91,21 +105,44 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("requests.jsonl");
         let ledger = Ledger::create(&path).unwrap();
-        let operation =
-            |name: &str| Operation { service: "ec2".into(), name: name.into(), region: "us-east-1".into() };
+        let operation = |name: &str| Operation {
+            service: "ec2".into(),
+            name: name.into(),
+            region: "us-east-1".into(),
+        };
         let client = IpAddr::from([127, 0, 0, 1]);
-        ledger.record(client, &operation("RunInstances"), 200, Duration::from_micros(1500));
+        ledger.record(
+            client,
+            &operation("RunInstances"),
+            200,
+            Duration::from_micros(1500),
+        );
         ledger.record(client, &operation("RunInstances"), 400, Duration::ZERO);
         ledger.record(client, &operation("StopInstances"), 200, Duration::ZERO);
 
         let counts: Vec<_> = ledger.counts().into_iter().collect();
-        assert_eq!(counts, [("ec2:RunInstances".to_owned(), 2), ("ec2:StopInstances".to_owned(), 1)]);
-        let lines: Vec<serde_json::Value> =
-            std::fs::read_to_string(path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(
+            counts,
+            [
+                ("ec2:RunInstances".to_owned(), 2),
+                ("ec2:StopInstances".to_owned(), 1)
+            ]
+        );
+        let lines: Vec<serde_json::Value> = std::fs::read_to_string(path)
+            .unwrap()
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
         assert_eq!(lines.len(), 3);
         assert_eq!(lines[0]["operation"], "RunInstances");
         assert_eq!(lines[0]["duration_ms"], 1.5);
         assert_eq!(lines[1]["status"], 400);
-        assert!(lines[0]["time"].as_str().unwrap().parse::<jiff::Timestamp>().is_ok());
+        assert!(
+            lines[0]["time"]
+                .as_str()
+                .unwrap()
+                .parse::<jiff::Timestamp>()
+                .is_ok()
+        );
     }
 }

@@ -73,7 +73,12 @@ async fn accept(listener: TcpListener, door: FrontDoor, mut stopping: watch::Rec
     while connections.join_next().await.is_some() {}
 }
 
-async fn converse(stream: TcpStream, client: IpAddr, door: FrontDoor, mut stopping: watch::Receiver<bool>) {
+async fn converse(
+    stream: TcpStream,
+    client: IpAddr,
+    door: FrontDoor,
+    mut stopping: watch::Receiver<bool>,
+) {
     // Small answers at once; the option cannot fail on a connected socket in a way that matters.
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request| proxy::answer(door.clone(), client, request));

@@ -24,8 +24,12 @@ const BUFFERED_LIMIT_BYTES: usize = 16 << 20;
 /// Paths that are moto's own and no AWS API: its control, the lab's control, its mock of the metadata service.
 const PRIVATE_PATHS: [&str; 4] = ["/_lab", "/moto-api", "/latest/meta-data/", "/latest/api/"];
 /// Headers that concern one connection only (RFC 9110, 7.6.1).
-const HOP_BY_HOP: [HeaderName; 4] =
-    [CONNECTION, TRANSFER_ENCODING, EXPECT, HeaderName::from_static("keep-alive")];
+const HOP_BY_HOP: [HeaderName; 4] = [
+    CONNECTION,
+    TRANSFER_ENCODING,
+    EXPECT,
+    HeaderName::from_static("keep-alive"),
+];
 
 /// Answers one request. Never fails: what goes wrong is an answer too.
 pub(super) async fn answer(
@@ -33,7 +37,10 @@ pub(super) async fn answer(
     client: IpAddr,
     request: Request<Incoming>,
 ) -> Result<Response<AnyBody>, std::convert::Infallible> {
-    if PRIVATE_PATHS.iter().any(|private| request.uri().path().starts_with(private)) {
+    if PRIVATE_PATHS
+        .iter()
+        .any(|private| request.uri().path().starts_with(private))
+    {
         return Ok(plain(StatusCode::FORBIDDEN, "this path is not an AWS API"));
     }
     let begun = Instant::now();
@@ -43,9 +50,17 @@ pub(super) async fn answer(
         true => match Limited::new(body, BUFFERED_LIMIT_BYTES).collect().await {
             Ok(body) => Buffered::Whole(body.to_bytes()),
             Err(error) if error.is::<LengthLimitError>() => {
-                return Ok(plain(StatusCode::PAYLOAD_TOO_LARGE, "the request's body is too large"));
+                return Ok(plain(
+                    StatusCode::PAYLOAD_TOO_LARGE,
+                    "the request's body is too large",
+                ));
             }
-            Err(_) => return Ok(plain(StatusCode::BAD_REQUEST, "the request's body ended early")),
+            Err(_) => {
+                return Ok(plain(
+                    StatusCode::BAD_REQUEST,
+                    "the request's body ended early",
+                ));
+            }
         },
         false => Buffered::Streamed(body),
     };
@@ -60,7 +75,14 @@ pub(super) async fn answer(
             head.uri = Uri::from_static("/");
             match rpc_cbor::request(name, &mut head.headers, &body) {
                 Ok(body) => {
-                    let answer = pass_on(door.upstream, head.method, head.uri, head.headers, whole(body)).await;
+                    let answer = pass_on(
+                        door.upstream,
+                        head.method,
+                        head.uri,
+                        head.headers,
+                        whole(body),
+                    )
+                    .await;
                     match answer {
                         Ok(answer) => in_cbor(answer).await,
                         Err(error) => Err(error),
@@ -72,13 +94,30 @@ pub(super) async fn answer(
                 }
             }
         }
-        (_, body) => pass_on(door.upstream, head.method, head.uri, head.headers, body.boxed()).await,
+        (_, body) => {
+            pass_on(
+                door.upstream,
+                head.method,
+                head.uri,
+                head.headers,
+                body.boxed(),
+            )
+            .await
+        }
     };
     let response = response.unwrap_or_else(|error| {
         // 503 is what AWS answers when it cannot, and what clients retry.
-        plain(StatusCode::SERVICE_UNAVAILABLE, &format!("the lab's records do not answer: {error}"))
+        plain(
+            StatusCode::SERVICE_UNAVAILABLE,
+            &format!("the lab's records do not answer: {error}"),
+        )
     });
-    door.ledger.record(client, &operation, response.status().as_u16(), begun.elapsed());
+    door.ledger.record(
+        client,
+        &operation,
+        response.status().as_u16(),
+        begun.elapsed(),
+    );
     if operation.may_change_hosts() {
         door.on_change.notify_one();
     }
@@ -100,7 +139,10 @@ impl Buffered {
 }
 
 fn is_form(headers: &HeaderMap) -> bool {
-    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let kind = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     kind.starts_with("application/x-www-form-urlencoded")
 }
 
@@ -114,24 +156,37 @@ async fn pass_on(
     let stream = TcpStream::connect(upstream).await?;
     stream.set_nodelay(true)?;
     // A connection for each request: moto's server closes it after the answer.
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     // Its end is seen where the answer is read.
     tokio::spawn(connection);
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     for header in HOP_BY_HOP {
         headers.remove(header);
     }
-    let mut request = Request::builder().method(method).uri(path).version(Version::HTTP_11).body(body)?;
+    let mut request = Request::builder()
+        .method(method)
+        .uri(path)
+        .version(Version::HTTP_11)
+        .body(body)?;
     *request.headers_mut() = headers;
     let (head, body) = sender.send_request(request).await?.into_parts();
-    Ok(assemble(head.status, head.headers, body.map_err(Into::into).boxed()))
+    Ok(assemble(
+        head.status,
+        head.headers,
+        body.map_err(Into::into).boxed(),
+    ))
 }
 
 async fn in_cbor(answer: Response<AnyBody>) -> Result<Response<AnyBody>, Failure> {
     let (mut head, body) = answer.into_parts();
     let body = body.collect().await?.to_bytes();
-    let translated = rpc_cbor::response(&mut head.headers, &body)
-        .map_err(|error| format!("moto answered no JSON ({error}): {}", String::from_utf8_lossy(&body)))?;
+    let translated = rpc_cbor::response(&mut head.headers, &body).map_err(|error| {
+        format!(
+            "moto answered no JSON ({error}): {}",
+            String::from_utf8_lossy(&body)
+        )
+    })?;
     Ok(assemble(head.status, head.headers, whole(translated)))
 }
 
@@ -146,7 +201,9 @@ fn assemble(status: StatusCode, mut headers: HeaderMap, body: AnyBody) -> Respon
 }
 
 fn whole(body: impl Into<Bytes>) -> AnyBody {
-    Full::new(body.into()).map_err(|never| match never {}).boxed()
+    Full::new(body.into())
+        .map_err(|never| match never {})
+        .boxed()
 }
 
 fn plain(status: StatusCode, message: &str) -> Response<AnyBody> {

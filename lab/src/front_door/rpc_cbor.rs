@@ -30,13 +30,18 @@ pub(super) struct BadRequest {
 
 impl BadRequest {
     fn new(code: &'static str, message: impl ToString) -> Self {
-        Self { code, message: message.to_string() }
+        Self {
+            code,
+            message: message.to_string(),
+        }
     }
 }
 
 /// The operation, if this is a request in CloudWatch's CBOR protocol.
 pub(super) fn operation<'a>(path: &'a str, headers: &HeaderMap) -> Option<&'a str> {
-    let protocol = headers.get(PROTOCOL_HEADER).and_then(|value| value.to_str().ok());
+    let protocol = headers
+        .get(PROTOCOL_HEADER)
+        .and_then(|value| value.to_str().ok());
     match rpc_operation(path)? {
         (CLOUDWATCH, operation) if protocol == Some(PROTOCOL) => Some(operation),
         _ => None,
@@ -44,14 +49,23 @@ pub(super) fn operation<'a>(path: &'a str, headers: &HeaderMap) -> Option<&'a st
 }
 
 /// The request's body and headers for the JSON protocol (on path `/`).
-pub(super) fn request(operation: &str, headers: &mut HeaderMap, body: &[u8]) -> Result<Vec<u8>, BadRequest> {
+pub(super) fn request(
+    operation: &str,
+    headers: &mut HeaderMap,
+    body: &[u8],
+) -> Result<Vec<u8>, BadRequest> {
     let unpacked = unpack(headers, body)?;
     let parsed = match unpacked.is_empty() {
         true => Cbor::Map(Vec::new()),
-        false => ciborium::from_reader(&*unpacked)
-            .map_err(|error| BadRequest::new("SerializationException", format!("the body is not CBOR: {error}")))?,
+        false => ciborium::from_reader(&*unpacked).map_err(|error| {
+            BadRequest::new(
+                "SerializationException",
+                format!("the body is not CBOR: {error}"),
+            )
+        })?,
     };
-    let json = cbor::to_json(&parsed).map_err(|error| BadRequest::new("InvalidParameterValue", error))?;
+    let json =
+        cbor::to_json(&parsed).map_err(|error| BadRequest::new("InvalidParameterValue", error))?;
     let target = HeaderValue::try_from(format!("{CLOUDWATCH}.{operation}"))
         .map_err(|_| BadRequest::new("InvalidAction", format!("no operation '{operation}'")))?;
     headers.insert("x-amz-target", target);
@@ -73,29 +87,50 @@ fn unpack(headers: &HeaderMap, body: &[u8]) -> Result<Vec<u8>, BadRequest> {
             GzDecoder::new(body)
                 .take(UNPACKED_LIMIT_BYTES + 1)
                 .read_to_end(&mut unpacked)
-                .map_err(|error| BadRequest::new("SerializationException", format!("the body is not gzip: {error}")))?;
+                .map_err(|error| {
+                    BadRequest::new(
+                        "SerializationException",
+                        format!("the body is not gzip: {error}"),
+                    )
+                })?;
             match unpacked.len() as u64 > UNPACKED_LIMIT_BYTES {
-                true => Err(BadRequest::new("RequestEntityTooLarge", "the unpacked body is too large")),
+                true => Err(BadRequest::new(
+                    "RequestEntityTooLarge",
+                    "the unpacked body is too large",
+                )),
                 false => Ok(unpacked),
             }
         }
         Some(other) => Err(BadRequest::new(
             "SerializationException",
-            format!("the content encoding '{}' is not known", String::from_utf8_lossy(other)),
+            format!(
+                "the content encoding '{}' is not known",
+                String::from_utf8_lossy(other)
+            ),
         )),
     }
 }
 
 /// moto's JSON answer as the CBOR answer: its body, and the headers changed to match.
 pub(super) fn response(headers: &mut HeaderMap, body: &[u8]) -> Result<Vec<u8>, serde_json::Error> {
-    let mut json: Json = if body.is_empty() { json!({}) } else { serde_json::from_slice(body)? };
+    let mut json: Json = if body.is_empty() {
+        json!({})
+    } else {
+        serde_json::from_slice(body)?
+    };
     // CBOR errors name their shape in full, with whatever namespace; the JSON ones carry the message twice.
     if json.get("__type").is_some() {
-        let message = json.get("message").or(json.get("Message")).cloned().unwrap_or_default();
+        let message = json
+            .get("message")
+            .or(json.get("Message"))
+            .cloned()
+            .unwrap_or_default();
         json = json!({ "__type": json["__type"], "message": message, "Message": message });
     }
     mark(headers);
-    Ok(encode(&cbor::from_json(&json, &numbers_under).unwrap_or(Cbor::Map(Vec::new()))))
+    Ok(encode(
+        &cbor::from_json(&json, &numbers_under).unwrap_or(Cbor::Map(Vec::new())),
+    ))
 }
 
 /// The answer to a request that could not be translated.
@@ -108,7 +143,10 @@ pub(super) fn refusal(error: &BadRequest) -> (StatusCode, HeaderMap, Vec<u8>) {
     }
     let body = Cbor::Map(vec![
         (Cbor::Text("__type".into()), Cbor::Text(error.code.into())),
-        (Cbor::Text("message".into()), Cbor::Text(error.message.clone())),
+        (
+            Cbor::Text("message".into()),
+            Cbor::Text(error.message.clone()),
+        ),
     ]);
     (StatusCode::BAD_REQUEST, headers, encode(&body))
 }
@@ -184,10 +222,16 @@ mod tests {
     fn put_metric_data() -> Vec<u8> {
         let datum = Cbor::Map(vec![
             (text("MetricName"), text("Load")),
-            (text("Timestamp"), Cbor::Tag(1, Box::new(Cbor::Float(1_790_000_000.5)))),
+            (
+                text("Timestamp"),
+                Cbor::Tag(1, Box::new(Cbor::Float(1_790_000_000.5))),
+            ),
             (text("Value"), Cbor::Float(2.0)),
         ]);
-        encode(&Cbor::Map(vec![(text("Namespace"), text("N")), (text("MetricData"), Cbor::Array(vec![datum]))]))
+        encode(&Cbor::Map(vec![
+            (text("Namespace"), text("N")),
+            (text("MetricData"), Cbor::Array(vec![datum])),
+        ]))
     }
 
     #[test]
@@ -195,7 +239,10 @@ mod tests {
         let path = "/service/GraniteServiceVersion20100801/operation/PutMetricData";
         assert_eq!(operation(path, &cbor_headers()), Some("PutMetricData"));
         assert_eq!(operation(path, &HeaderMap::new()), None);
-        assert_eq!(operation("/service/Other/operation/PutMetricData", &cbor_headers()), None);
+        assert_eq!(
+            operation("/service/Other/operation/PutMetricData", &cbor_headers()),
+            None
+        );
         assert_eq!(operation("/", &cbor_headers()), None);
     }
 
@@ -203,7 +250,10 @@ mod tests {
     fn a_request_becomes_the_json_protocol_packed_or_not() {
         let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
         packed.write_all(&put_metric_data()).unwrap();
-        for (encoding, body) in [(None, put_metric_data()), (Some("gzip"), packed.finish().unwrap())] {
+        for (encoding, body) in [
+            (None, put_metric_data()),
+            (Some("gzip"), packed.finish().unwrap()),
+        ] {
             let mut headers = cbor_headers();
             if let Some(encoding) = encoding {
                 headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
@@ -216,23 +266,41 @@ mod tests {
                     "MetricData": [{"MetricName": "Load", "Timestamp": 1_790_000_000.5, "Value": 2.0}],
                 })
             );
-            assert_eq!(headers["x-amz-target"], "GraniteServiceVersion20100801.PutMetricData");
+            assert_eq!(
+                headers["x-amz-target"],
+                "GraniteServiceVersion20100801.PutMetricData"
+            );
             assert_eq!(headers[CONTENT_TYPE], JSON_TYPE);
-            assert!(!headers.contains_key(CONTENT_ENCODING) && !headers.contains_key(PROTOCOL_HEADER));
+            assert!(
+                !headers.contains_key(CONTENT_ENCODING) && !headers.contains_key(PROTOCOL_HEADER)
+            );
         }
     }
 
     #[test]
     fn a_bomb_and_a_damaged_body_are_refused() {
         let mut bomb = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-        bomb.write_all(&vec![0; usize::try_from(UNPACKED_LIMIT_BYTES).unwrap() + 1]).unwrap();
+        bomb.write_all(&vec![0; usize::try_from(UNPACKED_LIMIT_BYTES).unwrap() + 1])
+            .unwrap();
         let mut headers = cbor_headers();
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         let bomb = bomb.finish().unwrap();
-        assert_eq!(request("PutMetricData", &mut headers.clone(), &bomb).unwrap_err().code, "RequestEntityTooLarge");
-        assert_eq!(request("PutMetricData", &mut headers, b"no gzip").unwrap_err().code, "SerializationException");
         assert_eq!(
-            request("PutMetricData", &mut cbor_headers(), &[0xff]).unwrap_err().code,
+            request("PutMetricData", &mut headers.clone(), &bomb)
+                .unwrap_err()
+                .code,
+            "RequestEntityTooLarge"
+        );
+        assert_eq!(
+            request("PutMetricData", &mut headers, b"no gzip")
+                .unwrap_err()
+                .code,
+            "SerializationException"
+        );
+        assert_eq!(
+            request("PutMetricData", &mut cbor_headers(), &[0xff])
+                .unwrap_err()
+                .code,
             "SerializationException"
         );
     }
@@ -243,7 +311,10 @@ mod tests {
         let error = request("PutMetricData", &mut cbor_headers(), &body).unwrap_err();
         let (status, headers, _) = refusal(&error);
         assert_eq!(status, StatusCode::BAD_REQUEST);
-        assert_eq!(headers["x-amzn-query-error"], "InvalidParameterValue;Sender");
+        assert_eq!(
+            headers["x-amzn-query-error"],
+            "InvalidParameterValue;Sender"
+        );
     }
 
     #[test]
@@ -255,7 +326,13 @@ mod tests {
             text("MetricDataResults"),
             Cbor::Array(vec![Cbor::Map(vec![
                 (text("Id"), text("q")),
-                (text("Timestamps"), Cbor::Array(vec![Cbor::Tag(1, Box::new(Cbor::Integer(1_790_000_000.into())))])),
+                (
+                    text("Timestamps"),
+                    Cbor::Array(vec![Cbor::Tag(
+                        1,
+                        Box::new(Cbor::Integer(1_790_000_000.into())),
+                    )]),
+                ),
                 (text("Values"), Cbor::Array(vec![Cbor::Float(5.0)])),
             ])]),
         )]);

@@ -1,0 +1,486 @@
+//! The base disk: what Canonical's image is to EC2, made once with debootstrap and shared, read-only, by every lab.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+use sha2::{Digest as _, Sha256};
+
+use crate::command::{exists, run, run_command};
+use crate::config::BaseChoice;
+use crate::lock::FileLock;
+
+/// The release that users run; it is preferred wherever its archive can be reached.
+const PREFERRED_SUITE: &str = "bionic";
+
+/// What an Ubuntu server image has, by the names that Debian and Ubuntu share.
+/// (debootstrap does not resolve virtual packages: cloud-init's are named here.)
+const PACKAGES: &[&str] = &[
+    "systemd",
+    "systemd-sysv",
+    "dbus",
+    "libpam-systemd",
+    "openssh-server",
+    "sudo",
+    "rsyslog",
+    "logrotate",
+    "cron",
+    "python3",
+    "python3-yaml",
+    "python3-jinja2",
+    "python3-cffi-backend",
+    "python3-oauthlib",
+    "ca-certificates",
+    "iproute2",
+    "procps",
+    "curl",
+    "less",
+    "gpgv",
+    "locales",
+    "lsb-release",
+];
+
+/// Installed by apt in a second step, since its dependencies need a resolver that debootstrap lacks.
+const LATE_PACKAGES: &[&str] = &["cloud-init"];
+
+/// Ubuntu's archive keys, below a mirror. Holds the keys 790B C727 7767 219C 42C8 6F93 3B4F E6AC C0B2 1F32 (2012)
+/// and F6EC B376 2474 EDA9 D21B 7022 8719 20D1 991B C93C (2018), which Ubuntu publishes.
+const UBUNTU_KEYRING: &str =
+    "pool/main/u/ubuntu-keyring/ubuntu-keyring_2018.09.18.1~18.04.2_all.deb";
+const UBUNTU_KEYRING_SHA256: &str =
+    "5d8609563fb3074026b254d7d5248f90d393c7dbafcac48916f333bf3c90fed9";
+
+/// Raised when what `make` does to the disk changes, so that an old one is not reused.
+const LAYOUT: u32 = 5;
+
+/// A base disk that hosts can be stacked on.
+#[derive(Debug, Clone)]
+pub(crate) struct Base {
+    /// Distribution release, such as `bookworm`.
+    pub(crate) suite: String,
+    /// Where it was taken from.
+    pub(crate) mirror: String,
+    /// The disk's root folder; never written after it was made.
+    pub(crate) root: PathBuf,
+}
+
+/// A release and the archive it comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Source {
+    suite: String,
+    mirror: String,
+    /// apt's source lines for the disk.
+    sources: Vec<String>,
+}
+
+/// Returns the base disk, making it first if the cache has none. `say` is told what takes long.
+pub(crate) fn prepare(cache_dir: &Path, choice: &BaseChoice, say: &dyn Fn(&str)) -> Result<Base> {
+    fs::create_dir_all(cache_dir)
+        .with_context(|| format!("could not create {}", cache_dir.display()))?;
+    let source = choose(choice)?;
+    let root = cache_dir.join(format!("base-{}-{}", source.suite, digest(&source)));
+    let _lock = FileLock::wait(&cache_dir.join("base.lock"), || {
+        say("waiting for another lab to finish the base disk")
+    })?;
+    if !root.is_dir() {
+        say(&format!(
+            "making the base disk: {} from {} (once, about a minute and a half)",
+            source.suite, source.mirror
+        ));
+        make(&source, cache_dir, &root)?;
+    }
+    Ok(Base {
+        suite: source.suite,
+        mirror: source.mirror,
+        root,
+    })
+}
+
+fn digest(source: &Source) -> String {
+    let mut hash = Sha256::new();
+    hash.update(format!(
+        "{LAYOUT}\n{}\n{}\n{:?}\n{PACKAGES:?}\n{LATE_PACKAGES:?}",
+        source.suite, source.mirror, source.sources
+    ));
+    for (name, content) in own_certificates() {
+        hash.update(name);
+        hash.update(content);
+    }
+    hex(&hash.finalize()[..6])
+}
+
+fn choose(choice: &BaseChoice) -> Result<Source> {
+    let configured = configured_sources(&run(
+        "apt-get",
+        &[
+            "indextargets",
+            "--format",
+            "$(ORIGIN)|$(SITE)|$(CODENAME)|$(COMPONENT)",
+        ],
+    )?);
+    if let Some(suite) = &choice.suite {
+        return named(suite, choice.mirror.as_deref(), &configured);
+    }
+    if let Some(mirror) = debootstrap_default_mirror(PREFERRED_SUITE)
+        && archive_answers(&mirror, PREFERRED_SUITE)
+    {
+        return named(PREFERRED_SUITE, Some(&mirror), &configured);
+    }
+    let own = fs::read_to_string("/etc/os-release").context("could not read /etc/os-release")?;
+    let suite = os_release_value(&own, "VERSION_CODENAME")
+        .context("/etc/os-release names no VERSION_CODENAME; say which release to use with `lab up --suite NAME --mirror URL`")?;
+    named(&suite, choice.mirror.as_deref(), &configured)
+}
+
+fn named(suite: &str, mirror: Option<&str>, configured: &[Source]) -> Result<Source> {
+    if mirror.is_none()
+        && let Some(found) = configured.iter().find(|source| source.suite == suite)
+    {
+        return Ok(found.clone());
+    }
+    let mirror = mirror
+        .map(str::to_owned)
+        .or_else(|| debootstrap_default_mirror(suite))
+        .with_context(|| format!("no mirror is known for {suite}; name one with `lab up --suite {suite} --mirror URL`"))?;
+    let components = if debootstrap_default_mirror(suite).is_some_and(|url| url.contains("ubuntu"))
+    {
+        "main universe"
+    } else {
+        "main"
+    };
+    let sources = ["", "-updates", "-security"]
+        .iter()
+        .map(|pocket| format!("deb {mirror} {suite}{pocket} {components}"))
+        .collect();
+    Ok(Source {
+        suite: suite.to_owned(),
+        mirror,
+        sources,
+    })
+}
+
+/// The distribution's own archives out of `apt-get indextargets`, one [`Source`] per release, pockets such as `-updates` folded in.
+/// Third parties' archives are left out: a cloud image has none.
+fn configured_sources(listing: &str) -> Vec<Source> {
+    let mut entries: Vec<(String, String, String)> = Vec::new();
+    for line in listing.lines() {
+        let [origin, site, codename, component] = line.split('|').collect::<Vec<_>>()[..] else {
+            continue;
+        };
+        let entry = (codename.to_owned(), site.to_owned(), component.to_owned());
+        if matches!(origin, "Debian" | "Ubuntu") && !entries.contains(&entry) {
+            entries.push(entry);
+        }
+    }
+    let releases: Vec<&(String, String, String)> = entries
+        .iter()
+        .filter(|(codename, ..)| !codename.contains('-'))
+        .collect();
+    let mut sources: Vec<Source> = Vec::new();
+    for (suite, mirror, _) in releases {
+        if sources.iter().any(|source| source.suite == *suite) {
+            continue;
+        }
+        let pocket = format!("{suite}-");
+        let mut lines: Vec<String> = entries
+            .iter()
+            .filter(|(codename, ..)| codename == suite || codename.starts_with(&pocket))
+            .map(|(codename, site, component)| format!("deb {site} {codename} {component}"))
+            .collect();
+        lines.sort();
+        sources.push(Source {
+            suite: suite.clone(),
+            mirror: mirror.clone(),
+            sources: lines,
+        });
+    }
+    sources
+}
+
+fn os_release_value(text: &str, key: &str) -> Option<String> {
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(key)?.strip_prefix('='))?;
+    Some(line.trim_matches('"').to_owned())
+}
+
+/// debootstrap knows each release's home archive; asking it keeps that knowledge in one place.
+fn debootstrap_default_mirror(suite: &str) -> Option<String> {
+    let script = debootstrap_script(suite)?;
+    let mirrors = script
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("default_mirror "));
+    mirrors
+        .map(str::trim)
+        .find(|url| url.starts_with("http") && !url.contains("old-releases") && !url.contains('$'))
+        .map(str::to_owned)
+}
+
+fn debootstrap_script(suite: &str) -> Option<String> {
+    fs::read_to_string(format!("/usr/share/debootstrap/scripts/{suite}")).ok()
+}
+
+fn archive_answers(mirror: &str, suite: &str) -> bool {
+    exists("curl")
+        && run(
+            "curl",
+            &[
+                "--silent",
+                "--fail",
+                "--head",
+                "--max-time",
+                "4",
+                "--output",
+                "/dev/null",
+                &format!("{mirror}/dists/{suite}/Release"),
+            ],
+        )
+        .is_ok()
+}
+
+fn make(source: &Source, cache_dir: &Path, root: &Path) -> Result<()> {
+    // Built beside its final place and renamed, so that a half-made disk is never used.
+    let building = tempfile::Builder::new()
+        .prefix("building-")
+        .tempdir_in(cache_dir)?;
+    let disk = building.path().join("root");
+    let path = disk.to_string_lossy();
+    let include = format!("--include={}", PACKAGES.join(","));
+    let keyring = keyring(source, building.path())?;
+    let mut bootstrap = vec!["--variant=minbase", "--force-check-gpg", &include];
+    bootstrap.extend(keyring.as_deref());
+    bootstrap.extend([source.suite.as_str(), &path, &source.mirror]);
+    run("debootstrap", &bootstrap).with_context(|| {
+        format!(
+            "could not make a base disk of {}; is its archive {} reachable?",
+            source.suite, source.mirror
+        )
+    })?;
+    adopt_certificates(&disk)?;
+    fs::write(
+        disk.join("etc/apt/sources.list"),
+        source.sources.join("\n") + "\n",
+    )?;
+    // Daemons must not be started in the folder while packages are installed.
+    let policy = disk.join("usr/sbin/policy-rc.d");
+    fs::write(&policy, "#!/bin/sh\nexit 101\n")?;
+    fs::set_permissions(&policy, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+    in_disk(&disk, &["apt-get", "update"])?;
+    let mut install = vec!["apt-get", "install", "--yes", "--no-install-recommends"];
+    install.extend(LATE_PACKAGES);
+    in_disk(&disk, &install)?;
+    fs::remove_file(&policy)?;
+    make_generic(&disk)?;
+    fs::rename(&disk, root)
+        .with_context(|| format!("could not move the base disk to {}", root.display()))
+}
+
+/// debootstrap's option for the keys that sign the archive, where this machine's own keyrings lack them.
+///
+/// Debian ships no keys of Ubuntu's: they come from the archive itself, in a package whose content is pinned here.
+fn keyring(source: &Source, folder: &Path) -> Result<Option<String>> {
+    let named = debootstrap_script(&source.suite).and_then(|script| {
+        let path = script
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("keyring "))?;
+        Some(path.trim().to_owned())
+    });
+    let Some(named) = named.filter(|path| path.contains("ubuntu") && !Path::new(path).exists())
+    else {
+        return Ok(None);
+    };
+    let package = folder.join("keyring.deb");
+    let url = format!("{}/{UBUNTU_KEYRING}", source.mirror);
+    run(
+        "curl",
+        &[
+            "--silent",
+            "--show-error",
+            "--fail",
+            "--max-time",
+            "60",
+            "--output",
+            &package.to_string_lossy(),
+            &url,
+        ],
+    )
+    .with_context(|| format!("this machine lacks {named}, and it could not be fetched"))?;
+    let digest = hex(&Sha256::digest(fs::read(&package)?));
+    if digest != UBUNTU_KEYRING_SHA256 {
+        bail!(
+            "{url} is not the package that was expected (SHA-256 {digest}): the archive can't be trusted"
+        );
+    }
+    let unpacked = folder.join("keyring");
+    run(
+        "dpkg-deb",
+        &[
+            "--extract",
+            &package.to_string_lossy(),
+            &unpacked.to_string_lossy(),
+        ],
+    )?;
+    Ok(Some(format!("--keyring={}{named}", unpacked.display())))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn in_disk(disk: &Path, command: &[&str]) -> Result<String> {
+    run_command(
+        Command::new("chroot")
+            .arg(disk)
+            .args(command)
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .env("LC_ALL", "C"),
+    )
+}
+
+/// Certificates that this machine's administrator added (a company's proxy, say), so that hosts trust what the machine trusts.
+fn own_certificates() -> Vec<(String, Vec<u8>)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/usr/local/share/ca-certificates")
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.ends_with(".crt")
+            && let Ok(content) = fs::read(entry.path())
+        {
+            found.push((name, content));
+        }
+    }
+    found.sort();
+    found
+}
+
+fn adopt_certificates(disk: &Path) -> Result<()> {
+    let certificates = own_certificates();
+    if certificates.is_empty() {
+        return Ok(());
+    }
+    let folder = disk.join("usr/local/share/ca-certificates");
+    fs::create_dir_all(&folder)?;
+    for (name, content) in certificates {
+        fs::write(folder.join(name), content)?;
+    }
+    in_disk(disk, &["update-ca-certificates"]).map(drop)
+}
+
+/// Makes the disk what a vendor ships: no identity, no caches, cloud-init told that it is on EC2.
+fn make_generic(disk: &Path) -> Result<()> {
+    in_disk(disk, &["apt-get", "clean"])?;
+    for folder in [
+        "var/lib/apt/lists",
+        "var/cache/apt",
+        "debootstrap",
+        "var/log/apt",
+    ] {
+        let path = disk.join(folder);
+        if path.exists() {
+            fs::remove_dir_all(&path)?;
+        }
+    }
+    for folder in [
+        "var/lib/apt/lists/partial",
+        "var/cache/apt/archives/partial",
+        "var/log/apt",
+    ] {
+        fs::create_dir_all(disk.join(folder))?;
+    }
+    for entry in fs::read_dir(disk.join("etc/ssh"))?.flatten() {
+        if entry.file_name().to_string_lossy().starts_with("ssh_host_") {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    for log in ["bootstrap.log", "dpkg.log", "alternatives.log"] {
+        let path = disk.join("var/log").join(log);
+        if path.exists() {
+            fs::remove_file(path)?;
+        }
+    }
+    for (file, content) in [
+        ("etc/machine-id", ""),
+        // A mount point: each host's resolver is bound over it.
+        ("etc/resolv.conf", ""),
+        ("etc/hostname", "ubuntu\n"),
+        (
+            "etc/hosts",
+            "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n",
+        ),
+        ("etc/default/locale", "LANG=C.UTF-8\n"),
+        (
+            "etc/cloud/cloud.cfg.d/90_dpkg.cfg",
+            "datasource_list: [ Ec2, None ]\n",
+        ),
+        (
+            "etc/cloud/cloud.cfg.d/10_defaults.cfg",
+            "locale: C.UTF-8\napt:\n  preserve_sources_list: true\nsystem_info:\n  default_user:\n    name: ubuntu\n    gecos: Ubuntu\n",
+        ),
+    ] {
+        let path = disk.join(file);
+        if fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_symlink()) {
+            fs::remove_file(&path)?;
+        }
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        fs::write(&path, content).with_context(|| format!("could not write {}", path.display()))?;
+    }
+    if !disk.join("etc/cloud/cloud.cfg").is_file() {
+        bail!(
+            "cloud-init did not install its configuration: the base disk cannot boot as an EC2 host"
+        );
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LISTING: &str = "Debian|http://mirror/debian|bookworm|main\nDebian|http://mirror/debian|bookworm|main\n\
+        Debian|http://mirror/debian|bookworm-updates|main\nDebian|http://mirror/debian-security|bookworm-security|main\n\
+        Node Source|https://other|nodistro|main\nbroken line\n";
+
+    #[test]
+    fn a_release_takes_its_pockets_along_and_leaves_third_parties_out() {
+        let sources = configured_sources(LISTING);
+        assert_eq!(sources.len(), 1);
+        assert_eq!(sources[0].suite, "bookworm");
+        assert_eq!(sources[0].mirror, "http://mirror/debian");
+        assert_eq!(
+            sources[0].sources,
+            [
+                "deb http://mirror/debian bookworm main",
+                "deb http://mirror/debian bookworm-updates main",
+                "deb http://mirror/debian-security bookworm-security main"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_named_mirror_wins_over_the_configured_one() {
+        let sources = configured_sources(LISTING);
+        let source = named("bookworm", Some("http://elsewhere/debian"), &sources)
+            .expect("a mirror was named");
+        assert_eq!(source.mirror, "http://elsewhere/debian");
+        assert!(source.sources[0].starts_with("deb http://elsewhere/debian bookworm "));
+    }
+
+    #[test]
+    fn os_release_values_lose_their_quotes() {
+        assert_eq!(
+            os_release_value(
+                "ID=debian\nVERSION_CODENAME=\"jammy\"\n",
+                "VERSION_CODENAME"
+            )
+            .as_deref(),
+            Some("jammy")
+        );
+        assert_eq!(os_release_value("ID=debian\n", "VERSION_CODENAME"), None);
+    }
+}
