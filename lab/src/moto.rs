@@ -27,6 +27,7 @@ const EXTENSION: &[(&str, &str)] = &[
         include_str!("../moto/lab_moto/instances.py"),
     ),
     ("launch.py", include_str!("../moto/lab_moto/launch.py")),
+    ("metrics.py", include_str!("../moto/lab_moto/metrics.py")),
     ("network.py", include_str!("../moto/lab_moto/network.py")),
     ("patching.py", include_str!("../moto/lab_moto/patching.py")),
     ("records.py", include_str!("../moto/lab_moto/records.py")),

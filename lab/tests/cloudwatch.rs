@@ -159,6 +159,41 @@ async fn what_the_cli_puts_the_rust_sdk_reads() {
 }
 
 #[tokio::test]
+async fn a_metric_is_all_its_dimensions_and_periods_begin_with_the_request() {
+    let endpoint = Endpoint::start().await;
+    let client = sdk(&endpoint);
+    let start = a_minute_of_today();
+    let plain = MetricDatum::builder().metric_name("Load").timestamp(DateTime::from_secs(start + 10)).value(1.0).build();
+    let of_disk = Dimension::builder().name("Disk").value("sda").build();
+    let both = MetricDatum::builder()
+        .metric_name("Load")
+        .dimensions(host("a"))
+        .dimensions(of_disk)
+        .timestamp(DateTime::from_secs(start + 10))
+        .value(3.0)
+        .build();
+    let data = vec![plain.clone(), plain, datum("Load", start + 30, 2.0), both];
+    client.put_metric_data().namespace("Lab/Test").set_metric_data(Some(data)).send().await.unwrap();
+
+    // Only the one with exactly that dimension, at the beginning of its period.
+    assert_eq!(statistics(&endpoint, "Load", start, start + 120).await, [(start, 2.0)]);
+    let metric = Metric::builder().namespace("Lab/Test").metric_name("Load").build();
+    let stat = MetricStat::builder().metric(metric).period(60).stat("SampleCount").build();
+    let answer = client
+        .get_metric_data()
+        .start_time(DateTime::from_secs(start + 5))
+        .end_time(DateTime::from_secs(start + 120))
+        .metric_data_queries(MetricDataQuery::builder().id("q").metric_stat(stat).build())
+        .send()
+        .await
+        .unwrap();
+    let series = &answer.metric_data_results()[0];
+    assert_eq!((series.timestamps(), series.values()), (&[DateTime::from_secs(start)][..], &[2.0][..]));
+    let listed = client.list_metrics().namespace("Lab/Test").send().await.unwrap();
+    assert_eq!(listed.metrics().len(), 3, "{listed:?}");
+}
+
+#[tokio::test]
 async fn alarms_come_back_with_the_types_they_went_in_with() {
     let endpoint = Endpoint::start().await;
     let client = sdk(&endpoint);

@@ -19,7 +19,7 @@ def main():
 
     network.Settings.vpc_cidr = str(options.vpc_cidr)
 
-    from . import catalog, launch, server
+    from . import catalog, launch, metrics, server
     from moto.core import DEFAULT_ACCOUNT_ID
     from moto.ec2.models import ec2_backends
     from moto.ssm.models import ssm_backends
