@@ -21,6 +21,7 @@ const EXTENSION: &[(&str, &str)] = &[
     ("__main__.py", include_str!("../moto/lab_moto/__main__.py")),
     ("catalog.py", include_str!("../moto/lab_moto/catalog.py")),
     ("control.py", include_str!("../moto/lab_moto/control.py")),
+    ("failures.py", include_str!("../moto/lab_moto/failures.py")),
     ("images.py", include_str!("../moto/lab_moto/images.py")),
     (
         "instances.py",

@@ -445,6 +445,21 @@ async fn requests_are_counted_by_operation_and_wake_the_lab_only_if_they_may_cha
 }
 
 #[tokio::test]
+async fn what_the_lab_does_not_have_is_refused_in_words() {
+    let endpoint = Endpoint::start().await;
+    for command in [
+        &["ec2", "get-console-screenshot", "--instance-id", "i-0"][..],
+        &["logs", "describe-query-definitions"],
+        &["lightsail", "get-bundles"],
+    ] {
+        let error = endpoint.aws(command).await.unwrap_err();
+        assert!(error.contains("(NotImplemented)") && error.contains("The lab does not have"), "{error}");
+    }
+    // Refused once and for good: a client does not try again.
+    assert_eq!(endpoint.requests()["ec2:GetConsoleScreenshot"], 1);
+}
+
+#[tokio::test]
 async fn the_labs_own_control_is_not_offered_to_clients() {
     let endpoint = Endpoint::start().await;
     let statuses = endpoint

@@ -7,7 +7,7 @@ import threading
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
-from . import control
+from . import control, failures
 
 
 class Application:
@@ -27,14 +27,24 @@ class Application:
         with self.lock:
             if path.startswith(control.PREFIX):
                 status, document = control.answer(environ["REQUEST_METHOD"], path, body)
-                payload = json.dumps(document).encode()
-                start_response(status, [("Content-Type", "application/json"), ("Content-Length", str(len(payload)))])
-                return [payload]
+                return _respond(start_response, status, "application/json", json.dumps(document).encode())
             environ["wsgi.input"] = io.BytesIO(body)
             environ["wsgi.input_terminated"] = True
             environ["CONTENT_LENGTH"] = str(len(body))
             environ.pop("HTTP_TRANSFER_ENCODING", None)
-            return self.moto(environ, start_response)
+            try:
+                service = self.moto.get_application(environ)
+            except Exception as error:
+                return _respond(start_response, *failures.answer(environ, error, missing_service=True))
+            try:
+                return service(environ, start_response)
+            except Exception as error:
+                return _respond(start_response, *failures.answer(environ, error))
+
+
+def _respond(start_response, status, content_type, body):
+    start_response(status, [("Content-Type", content_type), ("Content-Length", str(len(body)))])
+    return [body]
 
 
 def _read_body(environ):

@@ -100,3 +100,106 @@ async fn asked_to(stop: &mut watch::Receiver<bool>) {
     // An error means that nobody is left to ask: as good as being asked.
     let _ = stop.wait_for(|stop| *stop).await;
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::sync::oneshot;
+    use tokio::task::JoinHandle;
+
+    use super::*;
+
+    struct Served {
+        address: SocketAddr,
+        ledger: Arc<Ledger>,
+        stop: oneshot::Sender<()>,
+        serving: JoinHandle<()>,
+        _folder: tempfile::TempDir,
+    }
+
+    async fn serve(upstream: SocketAddr) -> Served {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = Arc::new(Ledger::create(&folder.path().join("log")).unwrap());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let door = FrontDoor { upstream, ledger: Arc::clone(&ledger), on_change: Arc::default() };
+        let (stop, stopped) = oneshot::channel();
+        let serving = tokio::spawn(door.serve(vec![listener], async { drop(stopped.await) }));
+        Served { address, ledger, stop, serving, _folder: folder }
+    }
+
+    /// Stands for moto: takes one request for each of `answers`, says so, and answers once it is told to.
+    #[derive(Clone, Default)]
+    struct Upstream {
+        asked: Arc<Notify>,
+        go: Arc<Notify>,
+    }
+
+    async fn upstream(signals: Upstream, answers: &'static [&'static str]) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            for body in answers {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                // The whole request is in the first segment: these are small.
+                let _ = stream.read(&mut [0; 4096]).await.unwrap();
+                signals.asked.notify_one();
+                signals.go.notified().await;
+                let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+                stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+            }
+        });
+        address
+    }
+
+    const REQUEST: &[u8] = b"GET /a HTTP/1.1\r\nHost: lab\r\n\r\n";
+
+    async fn read_until(stream: &mut TcpStream, end: &str) -> String {
+        let mut seen = Vec::new();
+        while !String::from_utf8_lossy(&seen).ends_with(end) {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).await.unwrap();
+            seen.push(byte[0]);
+        }
+        String::from_utf8(seen).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_client_keeps_its_connection_although_moto_closes_each() {
+        let signals = Upstream::default();
+        let served = serve(upstream(signals.clone(), &["one", "two"]).await).await;
+        let mut client = TcpStream::connect(served.address).await.unwrap();
+        for answer in ["one", "two"] {
+            signals.go.notify_one();
+            client.write_all(REQUEST).await.unwrap();
+            let head_and_body = read_until(&mut client, answer).await;
+            assert!(!head_and_body.to_lowercase().contains("connection: close"), "{head_and_body}");
+        }
+        assert_eq!(served.ledger.counts()["unknown:GET"], 2);
+    }
+
+    #[tokio::test]
+    async fn without_moto_the_answer_is_one_that_clients_retry() {
+        let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let served = serve(nobody).await;
+        let mut client = TcpStream::connect(served.address).await.unwrap();
+        client.write_all(REQUEST).await.unwrap();
+        assert!(read_until(&mut client, "\r\n").await.starts_with("HTTP/1.1 503 "));
+    }
+
+    #[tokio::test]
+    async fn a_shutdown_completes_the_request_under_way_and_takes_no_other() {
+        let signals = Upstream::default();
+        let served = serve(upstream(signals.clone(), &["late"]).await).await;
+        let mut client = TcpStream::connect(served.address).await.unwrap();
+        client.write_all(REQUEST).await.unwrap();
+        signals.asked.notified().await;
+        served.stop.send(()).unwrap();
+        signals.go.notify_one();
+        read_until(&mut client, "late").await;
+        served.serving.await.unwrap();
+        assert!(TcpStream::connect(served.address).await.is_err());
+    }
+}
