@@ -22,9 +22,6 @@ use crate::recipe::{Access, Digest, Entry, EntryKind, Upload};
 const COMPRESSION: Compression = Compression::new(1);
 /// Members are mostly small; they reach the compressor in pieces of this size.
 const BUFFER_BYTES: usize = 64 * 1024;
-const FILE_MODE: u32 = 0o644;
-const EXECUTABLE_MODE: u32 = 0o755;
-const DIRECTORY_MODE: u32 = 0o755;
 /// `O_NOFOLLOW`, `O_NONBLOCK`: a file that has become a link or a pipe since the recipe was read is not followed into
 /// and does not hang.
 const OPEN_FLAGS: i32 = 0o400_000 | 0o4000;
@@ -97,7 +94,7 @@ fn append(
         EntryKind::Directory => {
             let metadata = fs::symlink_metadata(&path).map_err(member)?;
             header.set_entry_type(EntryType::Directory);
-            header.set_mode(directory_mode(upload.access.mode));
+            header.set_mode(upload.access.mode_of(&entry.kind));
             header.set_mtime(mtime(&metadata));
             header.set_size(0);
             archive.append_data(&mut header, name, io::empty())
@@ -111,7 +108,7 @@ fn append(
             archive.append_link(&mut header, name, target)
         }
         EntryKind::File {
-            executable,
+            executable: _,
             size_bytes,
             sha256,
         } => {
@@ -120,11 +117,7 @@ fn append(
                 return Err(io::Error::other(ArchiveError::Changed { path }));
             }
             header.set_entry_type(EntryType::Regular);
-            header.set_mode(upload.access.mode.unwrap_or(if *executable {
-                EXECUTABLE_MODE
-            } else {
-                FILE_MODE
-            }));
+            header.set_mode(upload.access.mode_of(&entry.kind));
             header.set_mtime(mtime(&metadata));
             header.set_size(*size_bytes);
             let mut content = Content {
@@ -146,11 +139,6 @@ fn own(header: &mut Header, access: &Access) -> io::Result<()> {
     header.set_gid(0);
     header.set_username(owner)?;
     header.set_groupname(access.group.as_deref().unwrap_or(owner))
-}
-
-/// A tree's mode as it fits its directories: search wherever there is read.
-fn directory_mode(mode: Option<u32>) -> u32 {
-    mode.map_or(DIRECTORY_MODE, |mode| mode | ((mode & 0o444) >> 2))
 }
 
 fn mtime(metadata: &fs::Metadata) -> u64 {

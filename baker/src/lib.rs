@@ -16,6 +16,8 @@ pub mod facts;
 
 pub mod plan;
 
+pub mod provision;
+
 // Adapters to the outside.
 pub mod remote;
 

@@ -122,3 +122,33 @@ pub trait Host: Sync {
         output: &mut (dyn FnMut(OutputLine) + Send),
     ) -> impl Future<Output = Result<ExitStatus, HostError>> + Send;
 }
+
+/// What a command printed, and how it ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Captured {
+    /// How it ended.
+    pub(crate) status: ExitStatus,
+    /// Its standard output, line by line.
+    pub(crate) stdout: Vec<String>,
+    /// Its standard error, line by line.
+    pub(crate) stderr: Vec<String>,
+}
+
+/// Runs a command whose output is short and is the answer to a question.
+pub(crate) async fn capture(host: &impl Host, command: Command) -> Result<Captured, HostError> {
+    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+    let status = host
+        .run(command, &mut |line| match line.stream {
+            OutputStream::Stdout => stdout.push(line.text),
+            OutputStream::Stderr => stderr.push(line.text),
+        })
+        .await?;
+    Ok(Captured {
+        status,
+        stdout,
+        stderr,
+    })
+}
+
+#[cfg(test)]
+pub(crate) mod local;

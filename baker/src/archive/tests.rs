@@ -105,17 +105,23 @@ fn a_tree_arrives_with_modes_links_and_long_names() {
 }
 
 #[test]
-fn a_given_mode_opens_directories_for_search() {
+fn a_given_mode_opens_directories_and_executables() {
     let source = tempfile::tempdir().unwrap();
     fs::write(source.path().join("f"), "x").unwrap();
+    fs::write(source.path().join("run"), "x").unwrap();
     let access = Access {
         mode: Some(0o640),
         ..Access::default()
     };
-    let entries = vec![directory_entry(""), file_entry("f", b"x", true)];
+    let entries = vec![
+        directory_entry(""),
+        file_entry("f", b"x", false),
+        file_entry("run", b"x", true),
+    ];
     let host = unpack(&archive(&upload(source.path(), access, entries)).unwrap());
     assert_eq!(mode(host.path()), 0o750);
     assert_eq!(mode(&host.path().join("f")), 0o640);
+    assert_eq!(mode(&host.path().join("run")), 0o750);
 }
 
 #[test]

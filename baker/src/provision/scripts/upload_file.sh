@@ -1,0 +1,9 @@
+# Unpacks one file from stdin: TO OWNER GROUP; as root.
+to=$1 owner=$2 group=$3
+need_account "$owner" "$group"
+if [ -d "$to" ]; then
+    echo "$to is a directory on the host; \`to\` must name the file itself" >&2
+    exit 73
+fi
+mkdir -p "$(dirname "$to")"
+tar --extract --gzip --file=- --directory="$(dirname "$to")" --same-owner --same-permissions
