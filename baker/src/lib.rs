@@ -18,6 +18,8 @@ pub mod plan;
 
 pub mod provision;
 
+pub mod verify;
+
 // Adapters to the outside.
 pub mod remote;
 
