@@ -125,6 +125,13 @@ pub enum Event {
         /// Its AWS id.
         id: String,
     },
+    /// An API call was sent again: throttled, or a server error.
+    Retried {
+        /// `ec2:RunInstances`.
+        operation: String,
+        /// Counted from 1: the second attempt is 2.
+        attempt: u32,
+    },
     /// Something went another way than wished, and the bake goes on.
     Warning {
         /// One sentence.

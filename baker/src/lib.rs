@@ -21,6 +21,8 @@ pub mod provision;
 pub mod verify;
 
 // Adapters to the outside.
+pub mod aws;
+
 pub mod remote;
 
 pub mod ssh;
