@@ -16,6 +16,8 @@ pub mod facts;
 
 pub mod plan;
 
+pub mod launch;
+
 pub mod provision;
 
 pub mod verify;
