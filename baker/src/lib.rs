@@ -18,6 +18,8 @@ pub mod plan;
 
 pub mod launch;
 
+pub mod connect;
+
 pub mod provision;
 
 pub mod verify;
