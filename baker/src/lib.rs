@@ -24,6 +24,8 @@ pub mod provision;
 
 pub mod verify;
 
+pub mod image;
+
 // Adapters to the outside.
 pub mod aws;
 
