@@ -26,6 +26,8 @@ pub mod verify;
 
 pub mod image;
 
+pub mod cleanup;
+
 // Adapters to the outside.
 pub mod aws;
 
