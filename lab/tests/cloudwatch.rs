@@ -7,12 +7,17 @@ use aws_sdk_cloudwatch::Client;
 use aws_sdk_cloudwatch::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_cloudwatch::error::ProvideErrorMetadata as _;
 use aws_sdk_cloudwatch::primitives::DateTime;
-use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricDatum, MetricStat, StandardUnit};
+use aws_sdk_cloudwatch::types::{
+    Dimension, Metric, MetricDataQuery, MetricDatum, MetricStat, StandardUnit,
+};
 use endpoint::{Endpoint, REGION};
 
 /// A whole minute, so that it is its own period; recent enough for CloudWatch (two weeks).
 fn a_minute_of_today() -> i64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap()
+        .as_secs();
     i64::try_from(now).unwrap() / 60 * 60 - 3600
 }
 
@@ -69,8 +74,15 @@ async fn statistics(endpoint: &Endpoint, name: &str, from: i64, to: i64) -> Vec<
         .iter()
         .map(|point| {
             // The CLI shows a time as it came over the wire: in this protocol, as seconds.
-            let second = point["Timestamp"].as_i64().unwrap_or_else(|| panic!("no time: {point}"));
-            (second, point["Average"].as_f64().unwrap_or_else(|| panic!("no value: {point}")))
+            let second = point["Timestamp"]
+                .as_i64()
+                .unwrap_or_else(|| panic!("no time: {point}"));
+            (
+                second,
+                point["Average"]
+                    .as_f64()
+                    .unwrap_or_else(|| panic!("no value: {point}")),
+            )
         })
         .collect();
     points.sort_by_key(|point| point.0);
@@ -86,11 +98,18 @@ async fn what_the_rust_sdk_puts_the_cli_reads_with_its_times_and_values() {
     sdk(&endpoint)
         .put_metric_data()
         .namespace("Lab/Test")
-        .set_metric_data(Some(sent.iter().map(|(second, value)| datum("Load", *second, *value)).collect()))
+        .set_metric_data(Some(
+            sent.iter()
+                .map(|(second, value)| datum("Load", *second, *value))
+                .collect(),
+        ))
         .send()
         .await
         .unwrap();
-    assert_eq!(statistics(&endpoint, "Load", start, start + 180).await, sent);
+    assert_eq!(
+        statistics(&endpoint, "Load", start, start + 180).await,
+        sent
+    );
     assert_eq!(endpoint.requests()["cloudwatch:PutMetricData"], 1);
 }
 
@@ -99,11 +118,17 @@ async fn a_request_large_enough_to_be_packed_arrives_whole() {
     let endpoint = Endpoint::start().await;
     let start = a_minute_of_today();
     // The SDK packs bodies from 10,240 bytes on.
-    let sent: Vec<(i64, f64)> = (0..1000_i32).map(|n| (start + i64::from(n % 50) * 60, f64::from(n))).collect();
+    let sent: Vec<(i64, f64)> = (0..1000_i32)
+        .map(|n| (start + i64::from(n % 50) * 60, f64::from(n)))
+        .collect();
     sdk(&endpoint)
         .put_metric_data()
         .namespace("Lab/Test")
-        .set_metric_data(Some(sent.iter().map(|(second, value)| datum("Many", *second, *value)).collect()))
+        .set_metric_data(Some(
+            sent.iter()
+                .map(|(second, value)| datum("Many", *second, *value))
+                .collect(),
+        ))
         .send()
         .await
         .unwrap();
@@ -113,7 +138,10 @@ async fn a_request_large_enough_to_be_packed_arrives_whole() {
             (start + i64::from(minute) * 60, values.sum::<f64>() / 20.0)
         })
         .collect();
-    assert_eq!(statistics(&endpoint, "Many", start, start + 3600).await, expected);
+    assert_eq!(
+        statistics(&endpoint, "Many", start, start + 3600).await,
+        expected
+    );
 }
 
 #[tokio::test]
@@ -139,10 +167,20 @@ async fn what_the_cli_puts_the_rust_sdk_reads() {
             .await
             .unwrap();
     }
-    let metric = Metric::builder().namespace("Lab/Test").metric_name("Queue").dimensions(host("a")).build();
+    let metric = Metric::builder()
+        .namespace("Lab/Test")
+        .metric_name("Queue")
+        .dimensions(host("a"))
+        .build();
     let query = MetricDataQuery::builder()
         .id("q")
-        .metric_stat(MetricStat::builder().metric(metric).period(60).stat("Maximum").build())
+        .metric_stat(
+            MetricStat::builder()
+                .metric(metric)
+                .period(60)
+                .stat("Maximum")
+                .build(),
+        )
         .build();
     let answer = sdk(&endpoint)
         .get_metric_data()
@@ -152,9 +190,14 @@ async fn what_the_cli_puts_the_rust_sdk_reads() {
         .send()
         .await
         .unwrap();
-    let [series] = answer.metric_data_results() else { panic!("{answer:?}") };
+    let [series] = answer.metric_data_results() else {
+        panic!("{answer:?}")
+    };
     // The latest first, unless asked otherwise.
-    assert_eq!(series.timestamps(), [DateTime::from_secs(start + 60), DateTime::from_secs(start)]);
+    assert_eq!(
+        series.timestamps(),
+        [DateTime::from_secs(start + 60), DateTime::from_secs(start)]
+    );
     assert_eq!(series.values(), [2.25, 1.0]);
 }
 
@@ -163,7 +206,11 @@ async fn a_metric_is_all_its_dimensions_and_periods_begin_with_the_request() {
     let endpoint = Endpoint::start().await;
     let client = sdk(&endpoint);
     let start = a_minute_of_today();
-    let plain = MetricDatum::builder().metric_name("Load").timestamp(DateTime::from_secs(start + 10)).value(1.0).build();
+    let plain = MetricDatum::builder()
+        .metric_name("Load")
+        .timestamp(DateTime::from_secs(start + 10))
+        .value(1.0)
+        .build();
     let of_disk = Dimension::builder().name("Disk").value("sda").build();
     let both = MetricDatum::builder()
         .metric_name("Load")
@@ -173,12 +220,28 @@ async fn a_metric_is_all_its_dimensions_and_periods_begin_with_the_request() {
         .value(3.0)
         .build();
     let data = vec![plain.clone(), plain, datum("Load", start + 30, 2.0), both];
-    client.put_metric_data().namespace("Lab/Test").set_metric_data(Some(data)).send().await.unwrap();
+    client
+        .put_metric_data()
+        .namespace("Lab/Test")
+        .set_metric_data(Some(data))
+        .send()
+        .await
+        .unwrap();
 
     // Only the one with exactly that dimension, at the beginning of its period.
-    assert_eq!(statistics(&endpoint, "Load", start, start + 120).await, [(start, 2.0)]);
-    let metric = Metric::builder().namespace("Lab/Test").metric_name("Load").build();
-    let stat = MetricStat::builder().metric(metric).period(60).stat("SampleCount").build();
+    assert_eq!(
+        statistics(&endpoint, "Load", start, start + 120).await,
+        [(start, 2.0)]
+    );
+    let metric = Metric::builder()
+        .namespace("Lab/Test")
+        .metric_name("Load")
+        .build();
+    let stat = MetricStat::builder()
+        .metric(metric)
+        .period(60)
+        .stat("SampleCount")
+        .build();
     let answer = client
         .get_metric_data()
         .start_time(DateTime::from_secs(start + 5))
@@ -188,8 +251,16 @@ async fn a_metric_is_all_its_dimensions_and_periods_begin_with_the_request() {
         .await
         .unwrap();
     let series = &answer.metric_data_results()[0];
-    assert_eq!((series.timestamps(), series.values()), (&[DateTime::from_secs(start)][..], &[2.0][..]));
-    let listed = client.list_metrics().namespace("Lab/Test").send().await.unwrap();
+    assert_eq!(
+        (series.timestamps(), series.values()),
+        (&[DateTime::from_secs(start)][..], &[2.0][..])
+    );
+    let listed = client
+        .list_metrics()
+        .namespace("Lab/Test")
+        .send()
+        .await
+        .unwrap();
     assert_eq!(listed.metrics().len(), 3, "{listed:?}");
 }
 
@@ -211,19 +282,43 @@ async fn alarms_come_back_with_the_types_they_went_in_with() {
         .await
         .unwrap();
     let answer = client.describe_alarms().send().await.unwrap();
-    let [alarm] = answer.metric_alarms() else { panic!("{answer:?}") };
-    assert_eq!((alarm.threshold(), alarm.evaluation_periods(), alarm.period()), (Some(90.0), Some(3), Some(60)));
+    let [alarm] = answer.metric_alarms() else {
+        panic!("{answer:?}")
+    };
+    assert_eq!(
+        (
+            alarm.threshold(),
+            alarm.evaluation_periods(),
+            alarm.period()
+        ),
+        (Some(90.0), Some(3), Some(60))
+    );
     let updated = alarm.state_updated_timestamp().unwrap().secs();
-    assert!((updated - a_minute_of_today()).abs() < 2 * 3600, "{updated}");
+    assert!(
+        (updated - a_minute_of_today()).abs() < 2 * 3600,
+        "{updated}"
+    );
 }
 
 #[tokio::test]
 async fn errors_keep_their_code_and_message() {
     let endpoint = Endpoint::start().await;
     let client = sdk(&endpoint);
-    let missing = client.get_dashboard().dashboard_name("nobodys").send().await.unwrap_err().into_service_error();
-    assert!(missing.is_dashboard_not_found_error() || missing.code() == Some("ResourceNotFound"), "{missing:?}");
-    assert!(missing.message().unwrap_or_default().contains("Dashboard"), "{missing:?}");
+    let missing = client
+        .get_dashboard()
+        .dashboard_name("nobodys")
+        .send()
+        .await
+        .unwrap_err()
+        .into_service_error();
+    assert!(
+        missing.is_dashboard_not_found_error() || missing.code() == Some("ResourceNotFound"),
+        "{missing:?}"
+    );
+    assert!(
+        missing.message().unwrap_or_default().contains("Dashboard"),
+        "{missing:?}"
+    );
 
     let not_a_number = client
         .put_metric_data()
@@ -233,5 +328,9 @@ async fn errors_keep_their_code_and_message() {
         .await
         .unwrap_err()
         .into_service_error();
-    assert_eq!(not_a_number.code(), Some("InvalidParameterValue"), "{not_a_number:?}");
+    assert_eq!(
+        not_a_number.code(),
+        Some("InvalidParameterValue"),
+        "{not_a_number:?}"
+    );
 }

@@ -124,10 +124,20 @@ mod tests {
         let ledger = Arc::new(Ledger::create(&folder.path().join("log")).unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let door = FrontDoor { upstream, ledger: Arc::clone(&ledger), on_change: Arc::default() };
+        let door = FrontDoor {
+            upstream,
+            ledger: Arc::clone(&ledger),
+            on_change: Arc::default(),
+        };
         let (stop, stopped) = oneshot::channel();
         let serving = tokio::spawn(door.serve(vec![listener], async { drop(stopped.await) }));
-        Served { address, ledger, stop, serving, _folder: folder }
+        Served {
+            address,
+            ledger,
+            stop,
+            serving,
+            _folder: folder,
+        }
     }
 
     /// Stands for moto: takes one request for each of `answers`, says so, and answers once it is told to.
@@ -147,8 +157,14 @@ mod tests {
                 let _ = stream.read(&mut [0; 4096]).await.unwrap();
                 signals.asked.notify_one();
                 signals.go.notified().await;
-                let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
-                stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                    body.len()
+                );
+                stream
+                    .write_all(format!("{head}{body}").as_bytes())
+                    .await
+                    .unwrap();
             }
         });
         address
@@ -175,18 +191,29 @@ mod tests {
             signals.go.notify_one();
             client.write_all(REQUEST).await.unwrap();
             let head_and_body = read_until(&mut client, answer).await;
-            assert!(!head_and_body.to_lowercase().contains("connection: close"), "{head_and_body}");
+            assert!(
+                !head_and_body.to_lowercase().contains("connection: close"),
+                "{head_and_body}"
+            );
         }
         assert_eq!(served.ledger.counts()["unknown:GET"], 2);
     }
 
     #[tokio::test]
     async fn without_moto_the_answer_is_one_that_clients_retry() {
-        let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let nobody = TcpListener::bind("127.0.0.1:0")
+            .await
+            .unwrap()
+            .local_addr()
+            .unwrap();
         let served = serve(nobody).await;
         let mut client = TcpStream::connect(served.address).await.unwrap();
         client.write_all(REQUEST).await.unwrap();
-        assert!(read_until(&mut client, "\r\n").await.starts_with("HTTP/1.1 503 "));
+        assert!(
+            read_until(&mut client, "\r\n")
+                .await
+                .starts_with("HTTP/1.1 503 ")
+        );
     }
 
     #[tokio::test]

@@ -1,5 +1,9 @@
 //! The lab's AWS endpoint without hosts: moto and the front door, and the clients that the tests drive it with.
-#![allow(clippy::allow_attributes, dead_code, reason = "each test binary uses another part of it")]
+#![allow(
+    clippy::allow_attributes,
+    dead_code,
+    reason = "each test binary uses another part of it"
+)]
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -20,7 +24,8 @@ use tokio::task::JoinHandle;
 /// AWS CLI and boto3, as tests/requirements.in asks for them.
 const CLIENTS: &str = include_str!("../requirements.txt");
 pub(crate) const REGION: &str = "us-east-1";
-pub(crate) const UBUNTU: &str = "/aws/service/canonical/ubuntu/server/18.04/stable/current/amd64/hvm/ebs-gp2/ami-id";
+pub(crate) const UBUNTU: &str =
+    "/aws/service/canonical/ubuntu/server/18.04/stable/current/amd64/hvm/ebs-gp2/ami-id";
 
 /// A moto with a front door. No host boots: [`Endpoint::settle`] reports instead of them.
 pub(crate) struct Endpoint {
@@ -37,19 +42,29 @@ pub(crate) struct Endpoint {
 impl Endpoint {
     pub(crate) async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let clients = Environment::prepare(&cache_dir(), "clients", CLIENTS, &|line| eprintln!("{line}")).await.unwrap();
+        let clients = Environment::prepare(&cache_dir(), "clients", CLIENTS, &|line| {
+            eprintln!("{line}")
+        })
+        .await
+        .unwrap();
         let options = MotoOptions {
             cache_dir: cache_dir(),
             log: folder.path().join("moto.log"),
             vpc_cidr: "10.77.0.0/16".into(),
             region: REGION.into(),
         };
-        let moto = Moto::start(&options, &|line| eprintln!("{line}")).await.unwrap();
+        let moto = Moto::start(&options, &|line| eprintln!("{line}"))
+            .await
+            .unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let ledger = Arc::new(Ledger::create(&folder.path().join("requests.jsonl")).unwrap());
         let on_change = Arc::new(Notify::new());
-        let door = FrontDoor { upstream: moto.address(), ledger: Arc::clone(&ledger), on_change: Arc::clone(&on_change) };
+        let door = FrontDoor {
+            upstream: moto.address(),
+            ledger: Arc::clone(&ledger),
+            on_change: Arc::clone(&on_change),
+        };
         Self {
             control: Control::new(moto.address()),
             on_change,
@@ -84,7 +99,14 @@ impl Endpoint {
     pub(crate) async fn aws(&self, arguments: &[&str]) -> Result<Json, String> {
         // The program `aws` is a script; its interpreter is named so that the environment may be moved.
         let mut arguments: Vec<OsString> = arguments.iter().map(Into::into).collect();
-        arguments.splice(0..0, [self.clients.program("aws").into(), "--output".into(), "json".into()]);
+        arguments.splice(
+            0..0,
+            [
+                self.clients.program("aws").into(),
+                "--output".into(),
+                "json".into(),
+            ],
+        );
         self.python(arguments).await
     }
 
@@ -116,7 +138,8 @@ impl Endpoint {
         if stdout.trim().is_empty() {
             return Ok(Json::Null);
         }
-        Ok(serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("no JSON ({error}): {stdout}")))
+        Ok(serde_json::from_str(&stdout)
+            .unwrap_or_else(|error| panic!("no JSON ({error}): {stdout}")))
     }
 
     pub(crate) async fn records(&self) -> Records {
@@ -131,15 +154,31 @@ impl Endpoint {
                 InstanceState::Pending => InstanceState::Running,
                 InstanceState::Stopping => InstanceState::Stopped,
                 InstanceState::ShuttingDown => InstanceState::Terminated,
-                InstanceState::Running | InstanceState::Stopped | InstanceState::Terminated => continue,
+                InstanceState::Running | InstanceState::Stopped | InstanceState::Terminated => {
+                    continue;
+                }
             };
-            self.control.set_instance_state(&instance.id, next, None).await.unwrap();
+            self.control
+                .set_instance_state(&instance.id, next, None)
+                .await
+                .unwrap();
         }
-        for image in records.images.iter().filter(|image| image.state == "pending") {
+        for image in records
+            .images
+            .iter()
+            .filter(|image| image.state == "pending")
+        {
             self.control.set_image_available(&image.id).await.unwrap();
         }
-        for snapshot in records.snapshots.iter().filter(|snapshot| snapshot.state == "pending") {
-            self.control.set_snapshot_completed(&snapshot.id, true).await.unwrap();
+        for snapshot in records
+            .snapshots
+            .iter()
+            .filter(|snapshot| snapshot.state == "pending")
+        {
+            self.control
+                .set_snapshot_completed(&snapshot.id, true)
+                .await
+                .unwrap();
         }
     }
 }
