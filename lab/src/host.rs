@@ -342,7 +342,7 @@ impl Host {
     async fn announce(&self, state: State, reason_code: Option<&str>) -> Result<()> {
         let reason = reason_code.map(|code| StateReason {
             code: code.to_owned(),
-            message: format!("{code}: the instance shut itself down"),
+            message: "Instance initiated shutdown".to_owned(),
         });
         Ok(self
             .site
@@ -357,7 +357,7 @@ impl Host {
         let _ = self.destroy().await;
         let reason = StateReason {
             code: "Server.InternalError".into(),
-            message: format!("Server.InternalError: {error:#}"),
+            message: format!("{error:#}"),
         };
         if let Err(error) = self
             .site
@@ -423,6 +423,12 @@ impl Site {
             "the image's snapshot {snapshot} was never completed"
         );
         Ok(layers.launch(&instance.id, snapshot))
+    }
+
+    /// A copy stands on the layers of its source, which are kept for as long as either needs them.
+    pub(crate) fn copy_snapshot(self: &Arc<Self>, copy: &Snapshot, source: &str) {
+        self.layers().copy(&copy.id, source);
+        self.finish_snapshot(copy, self.timing.image_pending(), Ok(()));
     }
 
     /// Announces a snapshot, and the image that waits for it, after the time that `pending` stays visible.

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 
 use crate::config::LabConfig;
 use crate::disk::Disks;
-use crate::egress::{Egress, PipIndex};
+use crate::egress::Egress;
 use crate::front_door::{FrontDoor, Ledger};
 use crate::host::{Gate, Host, Site};
 use crate::hub::Hub;
@@ -225,7 +225,7 @@ async fn bring_up(
         .first()
         .context("a lab needs at least one region")?
         .clone();
-    let (base, pip) = shared(config, say).await?;
+    let base = base::prepare(&config.cache_dir, &config.base, say)?;
     let moto = Moto::start(
         &MotoOptions {
             cache_dir: config.cache_dir.clone(),
@@ -240,7 +240,7 @@ async fn bring_up(
     let gateway = subnet.gateway();
     let bridge = Bridge::create(&entry.name, subnet)?;
     let sources = fs::read_to_string(base.root.join("etc/apt/sources.list")).unwrap_or_default();
-    let egress = Arc::new(Egress::of_this_machine(&sources, &pip, &config.allow_hosts));
+    let egress = Arc::new(Egress::of_this_machine(&sources, &config.allow_hosts));
     let up = Up {
         endpoint: String::new(),
         host_endpoint: format!("http://{gateway}:{HOST_ENDPOINT_PORT}"),
@@ -338,21 +338,12 @@ pub(crate) fn prepare(
     config: &LabConfig,
     say: &(dyn Fn(&str) + Send + Sync),
 ) -> Result<base::Base> {
+    let base = base::prepare(&config.cache_dir, &config.base, say)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    Ok(runtime.block_on(shared(config, say))?.0)
-}
-
-/// What all labs share: the base disk, and (by way of moto's environment) what pip knows.
-async fn shared(
-    config: &LabConfig,
-    say: &(dyn Fn(&str) + Send + Sync),
-) -> Result<(base::Base, PipIndex)> {
-    let environment = Moto::prepare(&config.cache_dir, say).await?;
-    let pip = PipIndex::of(&environment.program("python"))?;
-    let base = base::prepare(&config.cache_dir, &config.base, &pip.index_url, say)?;
-    Ok((base, pip))
+    runtime.block_on(Moto::prepare(&config.cache_dir, say))?;
+    Ok(base)
 }
 
 /// Files that are bound into hosts, so that an image baked here holds nothing of the lab.
@@ -381,10 +372,11 @@ fn write_bound_files(dir: &std::path::Path, gateway: Ipv4Addr, up: &Up) -> Resul
     Ok(())
 }
 
-/// Gives every instance a keeper, and removes layers that nothing stands on.
+/// Gives every instance a keeper, completes copies of snapshots, and removes layers that nothing stands on.
 async fn keep_hosts(site: Arc<Site>) {
     let mut readings = site.hub.subscribe();
     let mut kept = BTreeSet::new();
+    let mut copied = BTreeSet::new();
     let mut keepers = JoinSet::new();
     loop {
         let records = readings.borrow_and_update().records.clone();
@@ -393,6 +385,14 @@ async fn keep_hosts(site: Arc<Site>) {
                 && kept.insert(instance.id.clone())
             {
                 keepers.spawn(Host::new(&instance.id, site.clone()).keep());
+            }
+        }
+        for snapshot in &records.snapshots {
+            if let Some(source) = &snapshot.source_snapshot_id
+                && snapshot.state == "pending"
+                && copied.insert(snapshot.id.clone())
+            {
+                site.copy_snapshot(snapshot, source);
             }
         }
         while keepers.try_join_next().is_some() {}

@@ -48,6 +48,12 @@ impl Layers {
         self.snapshots.insert(snapshot.to_owned(), stack);
     }
 
+    /// `copy` stands on what `source` stands on.
+    pub(crate) fn copy(&mut self, copy: &str, source: &str) {
+        let stack = self.snapshots.get(source).cloned().unwrap_or_default();
+        self.snapshots.insert(copy.to_owned(), stack);
+    }
+
     /// The host's disk is gone.
     pub(crate) fn forget_host(&mut self, host: &str) {
         self.hosts.remove(host);
@@ -99,6 +105,18 @@ mod tests {
         layers.freeze("i-1", "snap-1", false);
         assert!(layers.host("i-1").is_some_and(Vec::is_empty));
         assert_eq!(layers.launch("i-2", "snap-1"), ["snap-1"]);
+    }
+
+    #[test]
+    fn a_copy_outlives_its_source() {
+        let mut layers = Layers::default();
+        layers.launch("i-1", "snap-catalog");
+        layers.freeze("i-1", "snap-1", true);
+        layers.copy("snap-copy", "snap-1");
+        layers.forget_host("i-1");
+        let disk = set(&["snap-1"]);
+        assert!(layers.garbage(&set(&["snap-copy"]), &disk).is_empty());
+        assert_eq!(layers.launch("i-2", "snap-copy"), ["snap-1"]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 """Block devices: what an image says, what a launch changes about it, and snapshots that take their time."""
 
 from moto.ec2.exceptions import EC2ClientError, InvalidSnapshotInUse, MissingParameterError
+from moto.ec2.models import ec2_backends
 from moto.ec2.models.elastic_block_store import EBSBackend, Snapshot
 from moto.ec2.responses.instances import InstanceResponse
 
@@ -113,8 +114,11 @@ def create_snapshot(moto, backend, volume_id, *args, **kwargs):
 
 
 @around(EBSBackend, "copy_snapshot")
-def copy_snapshot(moto, backend, source_snapshot_id, *args, **kwargs):
-    snapshot = moto(backend, source_snapshot_id, *args, **kwargs)
+def copy_snapshot(moto, backend, source_snapshot_id, source_region, *args, **kwargs):
+    source = ec2_backends[backend.account_id][source_region].get_snapshot(source_snapshot_id)
+    if source.status != "completed":
+        raise EC2ClientError("IncorrectState", f"The snapshot '{source_snapshot_id}' is not in the 'completed' state.")
+    snapshot = moto(backend, source_snapshot_id, source_region, *args, **kwargs)
     snapshot.lab_source_snapshot_id = source_snapshot_id
     snapshot.status = "pending"
     return snapshot
