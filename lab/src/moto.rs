@@ -135,15 +135,13 @@ impl Moto {
         }
     }
 
-    /// Prepares the environment that moto needs, and starts nothing.
+    /// Prepares what moto needs, and starts nothing.
     ///
     /// # Errors
     /// [`MotoError::Environment`].
-    pub async fn prepare(
-        cache_dir: &Path,
-        progress: Progress<'_>,
-    ) -> Result<Environment, MotoError> {
-        Ok(Environment::prepare(cache_dir, "moto", REQUIREMENTS, progress).await?)
+    pub async fn prepare(cache_dir: &Path, progress: Progress<'_>) -> Result<(), MotoError> {
+        Environment::prepare(cache_dir, "moto", REQUIREMENTS, progress).await?;
+        Ok(())
     }
 
     /// Where moto listens: its AWS endpoint and its control API.
