@@ -142,6 +142,8 @@ pub enum Event {
         /// One short phrase.
         message: String,
     },
+    /// The bake is over: nothing follows.
+    Ended,
 }
 
 /// An event and when it happened.

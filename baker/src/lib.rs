@@ -46,4 +46,6 @@ pub mod journal;
 
 pub mod keys;
 
+pub mod progress;
+
 pub mod wait;
