@@ -24,6 +24,8 @@ pub mod provision;
 
 pub mod verify;
 
+pub mod seal;
+
 pub mod image;
 
 pub mod cleanup;
