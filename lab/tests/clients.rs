@@ -31,15 +31,12 @@ fn text(value: &Json) -> &str {
 }
 
 /// The AWS CLI, told of one lab.
-struct Cli<'a> {
-    clients: &'a Clients,
-    env: Vec<(String, String)>,
-}
+struct Cli(Clients);
 
-impl Cli<'_> {
+impl Cli {
     async fn ec2(&self, arguments: &[&str]) -> Json {
         let arguments = [&["ec2"], arguments].concat();
-        self.clients.aws(&self.env, &arguments).await.unwrap()
+        self.0.aws(&arguments).await.unwrap()
     }
 
     async fn run(&self, image: &str) -> String {
@@ -79,13 +76,10 @@ impl Cli<'_> {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_aws_cli_makes_copies_and_boots_images() {
     let lab = Lab::start().unwrap();
-    let clients = Clients::prepare().await;
-    let cli = Cli {
-        clients: &clients,
-        env: least_env(&lab),
-    };
-    let parameter = clients
-        .aws(&cli.env, &["ssm", "get-parameter", "--name", UBUNTU])
+    let cli = Cli(Clients::start(&least_env(&lab)).await);
+    let parameter = cli
+        .0
+        .aws(&["ssm", "get-parameter", "--name", UBUNTU])
         .await
         .unwrap();
     let source = cli.run(text(&parameter["Parameter"]["Value"])).await;
@@ -140,11 +134,9 @@ async fn the_aws_cli_makes_copies_and_boots_images() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_instance_that_powers_itself_off_shows_in_boto3_as_it_does_on_aws() {
     let lab = Lab::start().unwrap();
-    let clients = Clients::prepare().await;
+    let clients = Clients::start(&least_env(&lab)).await;
     let ends = clients
-        .boto3(
-            &least_env(&lab),
-            &format!(
+        .boto3(&format!(
                 "import time\n\
                  image = boto3.client('ssm').get_parameter(Name='{UBUNTU}')['Parameter']['Value']\n\
                  def launch(behaviour):\n    \

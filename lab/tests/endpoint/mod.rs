@@ -36,7 +36,6 @@ pub(crate) struct Endpoint {
 impl Endpoint {
     pub(crate) async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let clients = Clients::prepare().await;
         let options = MotoOptions {
             cache_dir: cache_dir(),
             log: folder.path().join("moto.log"),
@@ -48,6 +47,14 @@ impl Endpoint {
             .unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
+        let env = [
+            ("AWS_ENDPOINT_URL", &*format!("http://{address}")),
+            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+            ("AWS_DEFAULT_REGION", REGION),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let clients = Clients::start(&env).await;
         let ledger = Arc::new(Ledger::create(&folder.path().join("requests.jsonl")).unwrap());
         let on_change = Arc::new(Notify::new());
         let door = FrontDoor {
@@ -67,18 +74,6 @@ impl Endpoint {
         }
     }
 
-    /// All that a client needs.
-    pub(crate) fn env(&self) -> Vec<(String, String)> {
-        [
-            ("AWS_ENDPOINT_URL", &*self.url()),
-            ("AWS_ACCESS_KEY_ID", "test"),
-            ("AWS_SECRET_ACCESS_KEY", "test"),
-            ("AWS_DEFAULT_REGION", REGION),
-        ]
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .to_vec()
-    }
-
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
@@ -89,12 +84,12 @@ impl Endpoint {
 
     /// What the AWS CLI prints, or its error.
     pub(crate) async fn aws(&self, arguments: &[&str]) -> Result<Json, String> {
-        self.clients.aws(&self.env(), arguments).await
+        self.clients.aws(arguments).await
     }
 
     /// What a script prints; see [`Clients::boto3`].
     pub(crate) async fn boto3(&self, script: &str) -> Json {
-        self.clients.boto3(&self.env(), script).await
+        self.clients.boto3(script).await
     }
 
     pub(crate) async fn records(&self) -> Records {

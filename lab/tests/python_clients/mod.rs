@@ -6,16 +6,20 @@
     reason = "each test binary uses another part of it"
 )]
 
-use std::ffi::OsString;
 use std::path::PathBuf;
+use std::process::Stdio;
 
 use lab::LabConfig;
 use lab::python::Environment;
-use serde_json::Value as Json;
-use tokio::process::Command;
+use serde::Deserialize;
+use serde_json::{Value as Json, json};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::sync::Mutex;
 
 /// As requirements.in asks for them.
 const REQUIREMENTS: &str = include_str!("../requirements.txt");
+const DRIVER: &str = include_str!("driver.py");
 /// Where Canonical publishes the id of the newest Ubuntu 18.04 image.
 pub(crate) const UBUNTU: &str =
     "/aws/service/canonical/ubuntu/server/18.04/stable/current/amd64/hvm/ebs-gp2/ami-id";
@@ -25,74 +29,77 @@ pub(crate) fn cache_dir() -> PathBuf {
     LabConfig::default().cache_dir
 }
 
-/// A virtual environment with both clients; what they talk to is in the environment variables of each call.
+/// Both clients, in a process whose environment is exactly the given one.
 pub(crate) struct Clients {
-    environment: Environment,
+    pipes: Mutex<(ChildStdin, Lines<BufReader<ChildStdout>>)>,
+    _process: Child,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    status: i32,
+    stdout: String,
+    stderr: String,
 }
 
 impl Clients {
-    pub(crate) async fn prepare() -> Self {
+    pub(crate) async fn start(env: &[(String, String)]) -> Self {
         let say = |line: &str| eprintln!("{line}");
         let environment = Environment::prepare(&cache_dir(), "clients", REQUIREMENTS, &say)
             .await
             .unwrap();
-        Self { environment }
+        let mut process = Command::new(environment.program("python"))
+            .args(["-c", DRIVER])
+            .env_clear()
+            .envs(env.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let (stdin, stdout) = (
+            process.stdin.take().unwrap(),
+            process.stdout.take().unwrap(),
+        );
+        let pipes = Mutex::new((stdin, BufReader::new(stdout).lines()));
+        Self {
+            pipes,
+            _process: process,
+        }
     }
 
     /// What the AWS CLI prints, or its error.
-    pub(crate) async fn aws(
-        &self,
-        env: &[(String, String)],
-        arguments: &[&str],
-    ) -> Result<Json, String> {
-        // The program `aws` is a script; its interpreter is named so that the environment may be moved.
-        let mut arguments: Vec<OsString> = arguments.iter().map(Into::into).collect();
-        arguments.splice(
-            0..0,
-            [
-                self.environment.program("aws").into(),
-                "--output".into(),
-                "json".into(),
-            ],
-        );
-        self.python(env, arguments).await
+    pub(crate) async fn aws(&self, arguments: &[&str]) -> Result<Json, String> {
+        self.run(&json!(["aws", arguments])).await
     }
 
-    /// What a script prints as JSON, with `boto3`, `json`, `ec2` (a client) and `code(call, **arguments)` (the code of
-    /// the error that the call answers) at hand; or its error.
-    pub(crate) async fn boto3(&self, env: &[(String, String)], script: &str) -> Json {
-        let script = format!(
-            "import boto3, json, sys\nfrom botocore.exceptions import ClientError\nec2 = boto3.client('ec2')\n\
-             def code(call, **arguments):\n    try:\n        call(**arguments)\n    \
-             except ClientError as error:\n        return error.response['Error']['Code']\n\
-             def show(value):\n    print(json.dumps(value, default=str))\n{script}"
-        );
-        self.python(env, vec!["-c".into(), script.into()])
+    /// What a script `show`s, with `boto3`, `json`, `ec2` (a client) and `code(call, **arguments)` (the code of the
+    /// error that the call answers) at hand.
+    pub(crate) async fn boto3(&self, script: &str) -> Json {
+        self.run(&json!(["boto3", script]))
             .await
-            .unwrap()
+            .unwrap_or_else(|error| panic!("{error}"))
     }
 
-    async fn python(
-        &self,
-        env: &[(String, String)],
-        arguments: Vec<OsString>,
-    ) -> Result<Json, String> {
-        let output = Command::new(self.environment.program("python"))
-            .args(arguments)
-            .env_clear()
-            .envs(env.iter().map(|(name, value)| (name, value)))
-            .env("HOME", "/nonexistent")
-            .output()
+    async fn run(&self, order: &Json) -> Result<Json, String> {
+        let (stdin, stdout) = &mut *self.pipes.lock().await;
+        stdin
+            .write_all(format!("{order}\n").as_bytes())
             .await
             .unwrap();
-        let stdout = String::from_utf8(output.stdout).unwrap();
-        if !output.status.success() {
-            return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+        let line = stdout
+            .next_line()
+            .await
+            .unwrap()
+            .expect("the clients' process has ended");
+        let answer: Answer = serde_json::from_str(&line).unwrap();
+        if answer.status != 0 {
+            return Err(answer.stderr);
         }
-        if stdout.trim().is_empty() {
+        if answer.stdout.trim().is_empty() {
             return Ok(Json::Null);
         }
-        Ok(serde_json::from_str(&stdout)
-            .unwrap_or_else(|error| panic!("no JSON ({error}): {stdout}")))
+        Ok(serde_json::from_str(&answer.stdout)
+            .unwrap_or_else(|error| panic!("no JSON ({error}): {}", answer.stdout)))
     }
 }
