@@ -161,44 +161,49 @@ async fn one(
     events: &Events,
 ) -> Result<Vec<Mismatch>, HostError> {
     let timeout = check.timeout.min(left);
-    if !comes_true_by_itself(&check.condition) {
-        let seen = look(root, host, &check.condition, timeout).await?;
-        return Ok(judge::judge(&check.condition, &seen, timeout));
+    let condition = &check.condition;
+    let started = Instant::now();
+    // One look is always finished, however short the time.
+    let first_timeout = match condition {
+        Condition::Command { .. } => timeout,
+        _ => LOOK_TIMEOUT,
+    };
+    let seen = look(root, host, condition, first_timeout).await?;
+    let first = judge::judge(condition, &seen);
+    if first.is_empty() || !comes_true_by_itself(condition) {
+        return Ok(first);
     }
-    let last = RefCell::new(Vec::new());
-    let what = check.condition.to_string();
+    let last = RefCell::new(first);
+    let rest = timeout.saturating_sub(started.elapsed());
     let ended = wait::until(
-        &what,
+        &condition.to_string(),
         wait::Pace::HOST,
-        timeout,
+        rest,
         events,
-        async || match look(root, host, &check.condition, LOOK_TIMEOUT).await {
+        async || match look(root, host, condition, LOOK_TIMEOUT).await {
             Err(error) => Observation::Failed(error),
-            Ok(seen) => {
-                let mismatches = judge::judge(&check.condition, &seen, timeout);
-                let detail: Vec<String> = mismatches.iter().map(Mismatch::to_string).collect();
-                let done = mismatches.is_empty();
-                last.replace(mismatches);
-                if done {
-                    Observation::Ready(())
-                } else {
-                    Observation::NotYet(detail.join(", "))
-                }
-            }
+            Ok(seen) => observation(&last, judge::judge(condition, &seen)),
         },
     )
     .await;
     match ended {
         Ok(()) => Ok(Vec::new()),
-        Err(WaitError::TimedOut { .. }) => {
-            let mut mismatches = last.into_inner();
-            if mismatches.is_empty() {
-                mismatches.push(Mismatch::Unanswered(timeout));
-            }
-            Ok(mismatches)
-        }
+        Err(WaitError::TimedOut { .. }) => Ok(last.into_inner()),
         Err(WaitError::Failed(error)) => Err(error),
     }
+}
+
+/// What a look means for a wait; what it found is kept for the message.
+fn observation(
+    last: &RefCell<Vec<Mismatch>>,
+    mismatches: Vec<Mismatch>,
+) -> Observation<(), HostError> {
+    if mismatches.is_empty() {
+        return Observation::Ready(());
+    }
+    let detail: Vec<String> = mismatches.iter().map(Mismatch::to_string).collect();
+    last.replace(mismatches);
+    Observation::NotYet(detail.join(", "))
 }
 
 /// Daemons take a moment to come up; files and commands do not change by waiting.

@@ -111,9 +111,9 @@ pub(super) fn read(condition: &Condition, captured: Captured) -> Seen {
 }
 
 /// What does not hold of a condition; nothing if it holds.
-pub(super) fn judge(condition: &Condition, seen: &Seen, timeout: Duration) -> Vec<Mismatch> {
+pub(super) fn judge(condition: &Condition, seen: &Seen) -> Vec<Mismatch> {
     let answer = match (condition, seen) {
-        (_, Seen::Nothing(_)) => return vec![Mismatch::Unanswered(timeout)],
+        (_, Seen::Nothing(after)) => return vec![Mismatch::Unanswered(*after)],
         (_, Seen::Broken(why)) => {
             return vec![Mismatch::Absent(format!(
                 "it could not be looked at (python3 is needed on the host): {why}"
