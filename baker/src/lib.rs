@@ -9,7 +9,9 @@ pub mod exit;
 
 pub mod report;
 
-// Stages, in flow order.
+// The stages in one line, then each of them.
+pub mod pipeline;
+
 pub mod recipe;
 
 pub mod facts;
@@ -24,11 +26,15 @@ pub mod provision;
 
 pub mod verify;
 
+pub mod packages;
+
 pub mod seal;
 
 pub mod image;
 
 pub mod cleanup;
+
+pub mod manifest;
 
 // Adapters to the outside.
 pub mod aws;

@@ -295,4 +295,4 @@ fn root_device(recipe: &Recipe, facts: &Facts) -> Result<RootDevice, PlanError> 
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

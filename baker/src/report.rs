@@ -1,10 +1,12 @@
-//! What `baker check` prints.
+//! What the commands say, besides progress and manifest.
 
+use std::error::Error;
 use std::path::Path;
 
 use serde_json::{Value, json};
 
 use crate::diagnostics::Problems;
+use crate::pipeline::Left;
 use crate::recipe::{Recipe, Source};
 
 /// A valid recipe in a few words.
@@ -71,4 +73,50 @@ fn counted(number: usize, what: &str) -> String {
     } else {
         format!("{number} {what}s")
     }
+}
+
+/// An error with its causes, each said once.
+#[must_use]
+pub fn error_text(error: &dyn Error) -> String {
+    let mut text = format!("error: {error}");
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let indented = cause.to_string().replace('\n', "\n    ");
+        text.push_str(&format!("\n  because: {indented}"));
+        source = cause.source();
+    }
+    text
+}
+
+/// What a bake left behind; `None` if it left nothing.
+#[must_use]
+pub fn left_text(left: &Left) -> Option<String> {
+    let mut lines = Vec::new();
+    match left {
+        Left::Nothing => return None,
+        Left::Things(things) => {
+            lines.push("error: not everything that the bake made could be removed:".to_owned());
+            lines.extend(things.iter().map(|thing| format!("  {thing}")));
+        }
+        Left::Unknown {
+            journal,
+            why,
+            things,
+        } => {
+            lines.push(match why {
+                Some(error) => error_text(error),
+                None => "error: cleaning up was interrupted".to_owned(),
+            });
+            lines.push("  these may still exist:".to_owned());
+            lines.extend(things.iter().map(|thing| {
+                let id = thing.id.as_deref().unwrap_or(&thing.name);
+                format!("    {} {id}", thing.kind.name())
+            }));
+            lines.push(format!(
+                "  all that the bake made is in {}",
+                journal.display()
+            ));
+        }
+    }
+    Some(lines.join("\n"))
 }

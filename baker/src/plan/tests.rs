@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::facts::Subnet;
-use crate::recipe::{AddressMode, Build, RootVolume, Source};
+use crate::recipe::{Action, AddressMode, Apt, Build, RootVolume, Source, Step};
 
 fn recipe() -> Recipe {
     Recipe {
@@ -20,7 +20,19 @@ fn recipe() -> Recipe {
             ssh_from: None,
             instance_profile: None,
         },
-        layers: Vec::new(),
+        layers: vec![Layer {
+            name: "system".into(),
+            recipe: "app".into(),
+            steps: vec![Step {
+                title: "apt: nginx".into(),
+                timeout: None,
+                action: Action::Apt(Apt {
+                    packages: vec!["nginx".into()],
+                    upgrade: None,
+                }),
+            }],
+            key: Digest::of(b"system"),
+        }],
         checks: Vec::new(),
         digest: Digest::of(b"app"),
     }
@@ -54,6 +66,11 @@ fn start() -> jiff::Timestamp {
 fn planned(recipe: &Recipe) -> Plan {
     let id = BakeId::new(start(), [0x9f, 0x86, 0xd0, 0x81]);
     plan(recipe, &facts(), id, start()).unwrap()
+}
+
+/// A plan for tests of what comes after it.
+pub(crate) fn planned_app() -> Plan {
+    planned(&recipe())
 }
 
 #[test]
