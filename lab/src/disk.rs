@@ -87,23 +87,32 @@ impl Disks {
         Ok(())
     }
 
-    /// The writable folder is copied, with everything an overlay needs (owners, attributes, whiteouts).
-    pub(crate) fn freeze_by_copy(&self, host: &str, layer: &str) -> Result<()> {
-        let building = self.layers.join(format!(".{layer}"));
-        let from = self.host_dir(host).join("upper");
+    /// The writable folder is copied, with everything an overlay needs (owners, attributes, whiteouts), to where no layer is looked for.
+    pub(crate) fn copy_upper(&self, host: &str, layer: &str) -> Result<()> {
+        let (from, to) = (self.host_dir(host).join("upper"), self.copy_of(layer));
+        let paths = [from.display().to_string(), to.display().to_string()];
         run(
             "cp",
             &[
                 "--archive",
                 "--reflink=auto",
                 "--no-target-directory",
-                &from.display().to_string(),
-                &building.display().to_string(),
+                &paths[0],
+                &paths[1],
             ],
         )
         .with_context(|| format!("could not copy the disk of {host} as {layer}"))?;
-        fs::rename(&building, self.layers.join(layer))?;
         Ok(())
+    }
+
+    /// A finished copy becomes the layer.
+    pub(crate) fn publish_copy(&self, layer: &str) -> Result<()> {
+        fs::rename(self.copy_of(layer), self.layers.join(layer))
+            .with_context(|| format!("could not make the layer {layer}"))
+    }
+
+    fn copy_of(&self, layer: &str) -> PathBuf {
+        self.layers.join(format!(".{layer}"))
     }
 
     /// The layers that exist as folders.

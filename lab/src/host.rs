@@ -310,14 +310,18 @@ impl Host {
                 .map(Machine::freezer)
                 .context("the host is running")?;
             self.site
-                .blocking(move |site| frozen.during(|| site.disks.freeze_by_copy(&id, &layer)))
+                .blocking(move |site| frozen.during(|| site.disks.copy_upper(&id, &layer)))
                 .await?;
-            self.site.layers().freeze(&self.id, snapshot, false);
+            let mut layers = self.site.layers();
+            self.site.disks.publish_copy(snapshot)?;
+            layers.freeze(&self.id, snapshot, false);
             return Ok(());
         }
         self.stop().await?;
+        // A folder among the layers that no stack names is garbage: both happen under the lock.
+        let mut layers = self.site.layers();
         self.site.disks.freeze_by_move(&self.id, snapshot)?;
-        self.site.layers().freeze(&self.id, snapshot, true);
+        layers.freeze(&self.id, snapshot, true);
         Ok(())
     }
 

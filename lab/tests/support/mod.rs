@@ -31,9 +31,26 @@ pub(crate) async fn sdk(lab: &Lab) -> aws_config::SdkConfig {
         .await
 }
 
+/// Says what was waited for, when the wait has failed.
+pub(crate) trait What {
+    fn say(&self) -> String;
+}
+
+impl What for &str {
+    fn say(&self) -> String {
+        (*self).to_owned()
+    }
+}
+
+impl<F: Fn() -> String> What for F {
+    fn say(&self) -> String {
+        self()
+    }
+}
+
 /// Awaits a condition by asking again and again, bounded.
 pub(crate) async fn until<T, F: Future<Output = Option<T>>>(
-    what: &str,
+    what: impl What,
     mut ask: impl FnMut() -> F,
 ) -> T {
     let start = Instant::now();
@@ -43,7 +60,8 @@ pub(crate) async fn until<T, F: Future<Output = Option<T>>>(
         }
         assert!(
             start.elapsed() < WAIT_LIMIT,
-            "{what}: not within {WAIT_LIMIT:?}"
+            "{}: not within {WAIT_LIMIT:?}",
+            what.say()
         );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -53,6 +71,7 @@ pub(crate) async fn until<T, F: Future<Output = Option<T>>>(
 pub(crate) struct Rig {
     pub(crate) ec2: Client,
     key: PathBuf,
+    lab_dir: PathBuf,
     _dir: tempfile::TempDir,
 }
 
@@ -77,6 +96,7 @@ impl Rig {
         Self {
             ec2,
             key,
+            lab_dir: lab::LabConfig::default().state_dir.join(lab.name()),
             _dir: dir,
         }
     }
@@ -161,24 +181,38 @@ impl Rig {
     }
 
     pub(crate) async fn until_state(&self, id: &str, wanted: &str) {
-        until(&format!("{id} {wanted}"), || async {
-            (self.state(id).await == wanted).then_some(())
-        })
+        until(
+            || format!("{id} {wanted}"),
+            || async { (self.state(id).await == wanted).then_some(()) },
+        )
         .await;
     }
 
     pub(crate) async fn until_image(&self, id: &str, wanted: &str) {
-        until(&format!("{id} {wanted}"), || async {
-            let found = self.ec2.describe_images().image_ids(id).send().await.ok()?;
-            (found.images().first()?.state()?.as_str() == wanted).then_some(())
-        })
+        until(
+            || format!("{id} {wanted}"),
+            || async {
+                let found = self.ec2.describe_images().image_ids(id).send().await.ok()?;
+                (found.images().first()?.state()?.as_str() == wanted).then_some(())
+            },
+        )
         .await;
     }
 
     /// Runs a command in the host over SSH as `ubuntu`, as soon as SSH lets us in; panics if it fails.
     pub(crate) async fn ssh(&self, id: &str, command: &str) -> String {
         let address = self.address(id).await;
-        let output = until(&format!("SSH to {id}"), || async {
+        let what = || {
+            let read = |path: PathBuf| std::fs::read_to_string(path).unwrap_or_default();
+            let console = read(self.lab_dir.join("hosts").join(id).join("console.log"));
+            let last =
+                String::from_utf8_lossy(&self.try_ssh(&address, command).stderr).into_owned();
+            format!(
+                "SSH to {id} ({address}): {last}\nlab.log: {}\nconsole: {console}",
+                read(self.lab_dir.join("lab.log"))
+            )
+        };
+        let output = until(what, || async {
             let output = self.try_ssh(&address, command);
             // 255 is ssh's own failure: not up yet.
             (output.status.code() != Some(255)).then_some(output)
