@@ -14,6 +14,10 @@ from awscli.clidriver import create_clidriver
 from botocore.exceptions import ClientError
 
 
+# Kept, because reading EC2's API model takes longer than most commands.
+MODELS = create_clidriver().session.get_component("data_loader")
+
+
 def code(call, **arguments):
     """The code of the error that `call` answers, or None."""
     try:
@@ -29,7 +33,9 @@ def show(value):
 
 def run(kind, order):
     if kind == "aws":
-        return create_clidriver().main(["--output", "json", *order])
+        cli = create_clidriver()
+        cli.session.register_component("data_loader", MODELS)
+        return cli.main(["--output", "json", *order])
     exec(order, {"boto3": boto3, "json": json, "ec2": boto3.client("ec2"), "code": code, "show": show})
     return 0
 
