@@ -22,6 +22,7 @@ const EXTENSION: &[(&str, &str)] = &[
     ("catalog.py", include_str!("../moto/lab_moto/catalog.py")),
     ("control.py", include_str!("../moto/lab_moto/control.py")),
     ("failures.py", include_str!("../moto/lab_moto/failures.py")),
+    ("groups.py", include_str!("../moto/lab_moto/groups.py")),
     ("images.py", include_str!("../moto/lab_moto/images.py")),
     (
         "instances.py",

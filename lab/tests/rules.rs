@@ -619,6 +619,23 @@ async fn attributes_can_be_read_and_changed() {
         endpoint.aws(&describe).await.unwrap()
     };
     assert_eq!(attribute("userData").await["UserData"]["Value"], "YWZ0ZXI=");
+    endpoint
+        .boto3(&format!(
+            "ec2.modify_instance_metadata_options(InstanceId='{id}', HttpTokens='required', HttpPutResponseHopLimit=2)\n\
+             ec2.modify_instance_metadata_options(InstanceId='{id}', InstanceMetadataTags='enabled')\n\
+             show(None)"
+        ))
+        .await;
+    let record = &endpoint.records().await.instances[0];
+    assert_eq!(
+        (
+            &*record.http_tokens,
+            record.http_hop_limit,
+            &*record.instance_metadata_tags
+        ),
+        ("required", 2, "enabled"),
+        "a change leaves alone what it does not name"
+    );
     let behaviour = attribute("instanceInitiatedShutdownBehavior").await;
     assert_eq!(
         behaviour["InstanceInitiatedShutdownBehavior"]["Value"],
@@ -647,6 +664,20 @@ async fn an_auto_scaling_group_launches_by_the_same_rules_and_replaces_what_goes
              show(None)"
         ))
         .await;
+    let lifecycle = async || {
+        let groups = endpoint
+            .aws(&["autoscaling", "describe-auto-scaling-groups"])
+            .await
+            .unwrap();
+        let members = groups["AutoScalingGroups"][0]["Instances"].clone();
+        members
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|member| text(&member["LifecycleState"]).to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(lifecycle().await, ["Pending"]);
     let records = endpoint.records().await;
     let [member] = &records.instances[..] else {
         panic!("{:?}", records.instances)
@@ -683,6 +714,7 @@ async fn an_auto_scaling_group_launches_by_the_same_rules_and_replaces_what_goes
     );
 
     endpoint.settle().await;
+    assert_eq!(lifecycle().await, ["InService"]);
     endpoint
         .control
         .set_instance_state(&member.id, InstanceState::Stopped, None)
@@ -699,6 +731,16 @@ async fn an_auto_scaling_group_launches_by_the_same_rules_and_replaces_what_goes
         [InstanceState::ShuttingDown, InstanceState::Pending],
         "terminated and replaced"
     );
+    assert_eq!(lifecycle().await, ["Pending"]);
+
+    // Terminated while it is still on its way into service, it is replaced too.
+    let id = records.instances[1].id.as_str();
+    endpoint
+        .aws(&["ec2", "terminate-instances", "--instance-ids", id])
+        .await
+        .unwrap();
+    assert_eq!(lifecycle().await, ["Pending"]);
+    assert_eq!(endpoint.records().await.instances.len(), 3);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ import json
 from moto.sts.models import sts_backends
 from moto.utilities.utils import get_partition
 
-from . import images, instances, records, states
+from . import groups, images, instances, records, states
 from .network import every_backend
 
 PREFIX = "/_lab/"
@@ -77,21 +77,8 @@ def _set_instance_state(id_, asked):
             instances.begin_termination(instance, **why)
         instances.finish_termination(instance)
     if instance.state in ("stopped", "shutting-down", "terminated"):
-        _replace_in_group(backend, instance)
+        groups.replace(backend, instance)
     return {"state": instance.state}
-
-
-def _replace_in_group(backend, instance):
-    """An Auto Scaling group replaces a member that went down by itself, as its EC2 health check does on AWS."""
-    from moto.autoscaling.models import autoscaling_backends
-
-    groups = autoscaling_backends[backend.account_id][backend.region_name]
-    members = {state.instance.id for group in groups.autoscaling_groups.values() for state in group.instance_states}
-    if instance.id not in members:
-        return
-    if instance.state == "stopped":
-        instance.terminate()
-    groups.notify_terminate_instances([instance.id])
 
 
 def _set_image_state(id_, asked):

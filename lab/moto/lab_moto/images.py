@@ -1,4 +1,4 @@
-"""Images: pending until the host's disk is frozen, with the devices, the architecture and the tags that AWS gives them."""
+"""Images: pending until the host's disk is frozen, with the devices, architecture and tags that AWS gives them."""
 
 import re
 

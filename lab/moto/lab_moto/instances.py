@@ -203,3 +203,19 @@ def modify_instance_attribute(moto, response):
         instance.user_data = Base64EncodedString(base64.b64encode(user_data).decode())
         return ActionResult({})
     return moto(response)
+
+
+@around(InstanceBackend, "modify_instance_metadata_options")
+def modify_instance_metadata_options(moto, backend, instance_id, **changes):
+    # moto forgets what the request leaves out.
+    options = backend.get_instance(instance_id).metadata_options
+    for change, kept in (
+        ("http_tokens", options.http_tokens),
+        ("hop_limit", options.http_put_response_hop_limit),
+        ("http_endpoint", options.http_endpoint),
+        ("http_protocol", options.http_protocol_ipv6),
+        ("metadata_tags", options.instance_metadata_tags),
+    ):
+        if changes.get(change) is None:
+            changes[change] = kept
+    return moto(backend, instance_id, **changes)

@@ -21,7 +21,8 @@ def filter_iam_instance_profiles(moto, account_id, partition, iam_instance_profi
     try:
         return moto(account_id, partition, iam_instance_profile_arn, iam_instance_profile_name)
     except NotFoundException:
-        kind, value = ("arn", iam_instance_profile_arn) if iam_instance_profile_arn else ("name", iam_instance_profile_name)
+        kind = "arn" if iam_instance_profile_arn else "name"
+        value = iam_instance_profile_arn or iam_instance_profile_name
         raise EC2ClientError(
             "InvalidParameterValue",
             f"Value ({value}) for parameter iamInstanceProfile.{kind} is invalid. "

@@ -1,4 +1,4 @@
-"""CloudWatch metrics: a metric is its namespace, its name and *all* its dimensions, and periods begin where AWS begins them."""
+"""CloudWatch: a metric is its namespace, its name and *all* its dimensions; periods begin where AWS begins them."""
 
 import contextlib
 from datetime import timedelta
