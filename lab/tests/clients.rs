@@ -51,24 +51,30 @@ impl Cli {
     }
 
     async fn until_instance(&self, id: &str, state: &str) {
-        until(&format!("{id} {state}"), || async {
-            let described = self
-                .ec2(&["describe-instances", "--instance-ids", id])
-                .await;
-            let now = described["Reservations"][0]["Instances"][0]["State"]["Name"].clone();
-            (now == state).then_some(())
-        })
+        until(
+            || format!("{id} {state}"),
+            || async {
+                let described = self
+                    .ec2(&["describe-instances", "--instance-ids", id])
+                    .await;
+                let now = described["Reservations"][0]["Instances"][0]["State"]["Name"].clone();
+                (now == state).then_some(())
+            },
+        )
         .await;
     }
 
     /// Waits until the image can be used; returns its root snapshot.
     async fn until_available(&self, image: &str) -> String {
-        until(&format!("{image} available"), || async {
-            let described = self.ec2(&["describe-images", "--image-ids", image]).await;
-            let image = &described["Images"][0];
-            (image["State"] == "available")
-                .then(|| text(&image["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"]).to_owned())
-        })
+        until(
+            || format!("{image} available"),
+            || async {
+                let described = self.ec2(&["describe-images", "--image-ids", image]).await;
+                let image = &described["Images"][0];
+                (image["State"] == "available")
+                    .then(|| text(&image["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"]).to_owned())
+            },
+        )
         .await
     }
 }
