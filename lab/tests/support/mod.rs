@@ -42,6 +42,12 @@ impl What for &str {
     }
 }
 
+impl What for &String {
+    fn say(&self) -> String {
+        (*self).clone()
+    }
+}
+
 impl<F: Fn() -> String> What for F {
     fn say(&self) -> String {
         self()
