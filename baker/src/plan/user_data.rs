@@ -73,6 +73,9 @@ pub fn render(inputs: &Inputs<'_>) -> UserData {
             "systemd-run",
             "--no-block",
             "--unit=baker-deadline",
+            // A timer waits for sysinit.target by default, sysinit.target for this command, and Ubuntu 18.04's
+            // systemd-run for the timer, --no-block or not: the host would never finish booting.
+            "--timer-property=DefaultDependencies=no",
             format!("--on-active={}", inputs.power_off_after.as_secs()),
             "systemctl",
             "poweroff",
@@ -110,7 +113,7 @@ mod tests {
             "ssh-ed25519 AAAAuser baker: \"20261123\""
         );
         assert_eq!(config["users"][0], "default");
-        assert_eq!(config["bootcmd"][0][3], "--on-active=2700");
+        assert_eq!(config["bootcmd"][0][4], "--on-active=2700");
         assert_eq!(config["ssh_pwauth"], false);
     }
 
