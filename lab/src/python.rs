@@ -296,6 +296,10 @@ fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Pyth
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
 
     #[test]
@@ -344,5 +348,31 @@ mod tests {
             explain_pip(failed("disk full")),
             PythonError::Failed { .. }
         ));
+    }
+
+    #[tokio::test]
+    async fn a_half_made_environment_is_replaced_once_however_many_want_it() {
+        let cache = tempfile::tempdir().unwrap();
+        let key = key("", &interpreter().await.unwrap());
+        let root = cache.path().join("python").join(format!("none-{key}"));
+        fs::create_dir_all(root.join("bin")).unwrap();
+        fs::write(root.join("bin/python"), "interrupted here").unwrap();
+
+        let said = AtomicUsize::new(0);
+        let count = |_: &str| {
+            said.fetch_add(1, Ordering::Relaxed);
+        };
+        let prepare = || Environment::prepare(cache.path(), "none", "", &count);
+        let (one, other) = tokio::join!(prepare(), prepare());
+        assert_eq!(said.into_inner(), 1);
+        assert_eq!(one.unwrap().root, root);
+        let python = std::process::Command::new(other.unwrap().program("python"))
+            .args(["-c", "import sys; print(sys.prefix)"])
+            .output()
+            .unwrap();
+        assert_eq!(
+            String::from_utf8(python.stdout).unwrap().trim(),
+            root.to_str().unwrap()
+        );
     }
 }
