@@ -22,10 +22,10 @@ use lab::Lab;
 const WAIT_LIMIT: Duration = Duration::from_secs(60);
 
 /// The SDK as an application would configure it, pointed at the lab by its environment's values.
-pub(crate) async fn sdk(lab: &Lab) -> aws_config::SdkConfig {
+pub(crate) async fn sdk(endpoint: &str) -> aws_config::SdkConfig {
     aws_config::defaults(aws_config::BehaviorVersion::latest())
-        .endpoint_url(lab.endpoint())
-        .region(aws_config::Region::new(lab.up().region.clone()))
+        .endpoint_url(endpoint)
+        .region(aws_config::Region::from_static("us-east-1"))
         .credentials_provider(aws_sdk_ec2::config::Credentials::for_tests())
         .load()
         .await
@@ -77,12 +77,20 @@ pub(crate) async fn until<T, F: Future<Output = Option<T>>>(
 pub(crate) struct Rig {
     pub(crate) ec2: Client,
     key: PathBuf,
-    lab_dir: PathBuf,
+    lab_dir: Option<PathBuf>,
     _dir: tempfile::TempDir,
 }
 
 impl Rig {
     pub(crate) async fn new(lab: &Lab) -> Self {
+        Self {
+            lab_dir: Some(lab::LabConfig::default().state_dir.join(lab.name())),
+            ..Self::at(lab.endpoint()).await
+        }
+    }
+
+    /// For a lab that runs in another process.
+    pub(crate) async fn at(endpoint: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let key = dir.path().join("key");
         let made = Command::new("ssh-keygen")
@@ -91,7 +99,7 @@ impl Rig {
             .status()
             .unwrap();
         assert!(made.success());
-        let ec2 = Client::new(&sdk(lab).await);
+        let ec2 = Client::new(&sdk(endpoint).await);
         let public = std::fs::read(key.with_extension("pub")).unwrap();
         ec2.import_key_pair()
             .key_name("test")
@@ -102,7 +110,7 @@ impl Rig {
         Self {
             ec2,
             key,
-            lab_dir: lab::LabConfig::default().state_dir.join(lab.name()),
+            lab_dir: None,
             _dir: dir,
         }
     }
@@ -210,12 +218,13 @@ impl Rig {
         let address = self.address(id).await;
         let what = || {
             let read = |path: PathBuf| std::fs::read_to_string(path).unwrap_or_default();
-            let console = read(self.lab_dir.join("hosts").join(id).join("console.log"));
+            let lab_dir = self.lab_dir.clone().unwrap_or_default();
+            let console = read(lab_dir.join("hosts").join(id).join("console.log"));
             let last =
                 String::from_utf8_lossy(&self.try_ssh(&address, command).stderr).into_owned();
             format!(
                 "SSH to {id} ({address}): {last}\nlab.log: {}\nconsole: {console}",
-                read(self.lab_dir.join("lab.log"))
+                read(lab_dir.join("lab.log"))
             )
         };
         let output = until(what, || async {
