@@ -1,0 +1,39 @@
+# `make demo` bakes the example application in a lab on this machine; `make test` runs every test.
+# Both install what they lack (Debian or Ubuntu) and say so first.
+
+.PHONY: help demo test bench check deps-demo deps-test
+
+help:
+	@echo "make demo    bake provision/app in the lab, boot the image, fetch its page"
+	@echo "make test    run all tests (the lab's need root: sudo is used if you are not)"
+	@echo "make bench   print measurements as ratios against a yardstick of the same run"
+	@echo "make check   formatting, lints, documentation, dependency audit"
+
+# The lab needs root; building does not. Tests are run through sudo only where that is needed.
+HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
+RUNNER_VARIABLE := CARGO_TARGET_$(shell echo '$(HOST)' | tr 'a-z-' 'A-Z_')_RUNNER
+AS_ROOT := $(if $(filter 0,$(shell id -u)),,env $(RUNNER_VARIABLE)="sudo -E")
+# Packer is a stranger that one test lets bake in the lab; some distributions no longer carry it.
+WITHOUT_PACKER = $(shell command -v packer >/dev/null || echo --skip packer_bakes)
+
+deps-demo:
+	@scripts/deps.sh demo
+
+deps-test:
+	@scripts/deps.sh test
+
+demo: deps-demo
+	cargo build --package baker --package lab --bins
+	@scripts/demo.sh
+
+test: deps-test
+	$(AS_ROOT) cargo test --workspace -- $(WITHOUT_PACKER)
+
+bench: deps-test
+	$(AS_ROOT) cargo bench --workspace
+
+check:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+	@scripts/audit.sh

@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# Installs what `make demo` or `make test` needs on Debian or Ubuntu and this machine lacks; says in one line what it can't install, and why it is needed.
+set -euo pipefail
+
+purpose=${1:?usage: deps.sh demo|test}
+rust_needed=1.94.1
+
+fail() {
+    echo "make $purpose: $*" >&2
+    exit 1
+}
+
+[ "$(uname -s)" = Linux ] || fail "needs Linux, because the lab boots Linux hosts with systemd-nspawn (this is $(uname -s))"
+
+command -v cargo >/dev/null || fail "needs Rust $rust_needed or newer, because everything here is built with cargo: see https://rustup.rs"
+rust=$(rustc --version | cut -d' ' -f2)
+[ "$(printf '%s\n' "$rust_needed" "${rust%%-*}" | sort -V | head -n 1)" = "$rust_needed" ] ||
+    fail "needs Rust $rust_needed or newer, because the AWS SDK does (this is $rust): rustup update"
+
+# Each line: package, a file or program that shows that it is there.
+needed() {
+    cat <<'LIST'
+systemd-container systemd-nspawn
+debootstrap debootstrap
+iproute2 ip
+curl curl
+openssh-client ssh
+gcc gcc
+libc6-dev /usr/include/stdlib.h
+perl /usr/share/perl/5*/FindBin.pm
+make make
+LIST
+    if [ "$purpose" = test ]; then
+        cat <<'LIST'
+openssh-server sshd
+packer packer
+LIST
+    fi
+}
+
+present() {
+    case $1 in
+    # A pattern may match several versions.
+    /*) compgen -G "$1" >/dev/null ;;
+    *) command -v "$1" >/dev/null || [ -x "/usr/sbin/$1" ] || [ -x "/sbin/$1" ] ;;
+    esac
+}
+
+missing=()
+while read -r package sign; do
+    present "$sign" || missing+=("$package")
+done < <(needed)
+# Debian splits the module that makes virtual environments usable off the interpreter.
+python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
+
+if [ "${#missing[@]}" -gt 0 ]; then
+    command -v apt-get >/dev/null ||
+        fail "needs ${missing[*]}, to boot the lab's hosts and to build, and can install packages on Debian and Ubuntu only: install them by hand"
+    as_root=()
+    if [ "$(id -u)" != 0 ]; then
+        command -v sudo >/dev/null ||
+            fail "needs ${missing[*]}, to boot the lab's hosts and to build, but you are not root and there is no sudo"
+        as_root=(sudo)
+    fi
+    echo "installing: ${missing[*]}"
+    "${as_root[@]}" apt-get update -qq
+    installable=()
+    for package in "${missing[@]}"; do
+        if [ "$package" = packer ] && [ -z "$(apt-cache search --names-only '^packer$')" ]; then
+            echo "this distribution carries no Packer: the test that bakes with it is left out"
+        else
+            installable+=("$package")
+        fi
+    done
+    if [ "${#installable[@]}" -gt 0 ]; then
+        "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends "${installable[@]}" >/dev/null
+    fi
+fi
+
+python3 -c 'import sys; sys.exit(sys.version_info < (3, 9))' ||
+    fail "needs Python 3.9 or newer, because the lab's moto does (this is $(python3 --version))"
+if [ "$(id -u)" != 0 ]; then
+    command -v sudo >/dev/null || fail "needs root for the lab, which mounts disks and makes network namespaces, but you are not root and there is no sudo"
+fi
