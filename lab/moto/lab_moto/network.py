@@ -109,10 +109,23 @@ def random_ip(_moto):
     return str(next(_elastic))
 
 
+@around(VPCBackend, "delete_vpc")
+def delete_vpc(moto, backend, vpc_id):
+    # A VPC takes its default group with it, though nobody may delete that by itself.
+    backend.lab_vpc_being_deleted = vpc_id
+    try:
+        return moto(backend, vpc_id)
+    finally:
+        backend.lab_vpc_being_deleted = None
+
+
 @around(SecurityGroupBackend, "_delete_security_group")
 def delete_security_group(moto, backend, vpc_id, group_id):
     group = backend.get_security_group_from_id(group_id)
-    if group is not None and group.is_default:
+    leaves_with_its_vpc = group is not None and group.vpc_id == getattr(
+        backend, "lab_vpc_being_deleted", None
+    )
+    if group is not None and group.is_default and not leaves_with_its_vpc:
         raise EC2ClientError(
             "CannotDelete",
             f"the specified group: \"{group_id}\" name: \"{group.name}\" cannot be deleted by a user",
