@@ -201,7 +201,7 @@ async fn remove_instance(
         let ended = aws.ec2.terminate_instances().instance_ids(&id).send().await;
         if unless_gone(ended.explain("ec2:TerminateInstances"))?.is_some() {
             let terminated = InstanceStateName::Terminated;
-            aws::wait_for_state(aws, &id, terminated, TERMINATED_WITHIN, events)
+            aws::wait_for_state(aws, &id, terminated, Pace::AWS, TERMINATED_WITHIN, events)
                 .await
                 .map_err(RemoveError::NotEnded)?;
         }

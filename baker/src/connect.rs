@@ -17,7 +17,7 @@ use crate::launch::Launched;
 use crate::plan::Plan;
 use crate::remote::{Command, ExitStatus, Host, HostError, OutputLine, OutputStream, Stdin};
 use crate::ssh::{self, Ssh, Target};
-use crate::wait::WaitError;
+use crate::wait::{Pace, WaitError};
 
 /// From launch to SSH: seconds on a lean image, minutes on a small instance with a busy first boot.
 const REACHED_WITHIN: Duration = Duration::from_secs(600);
@@ -124,8 +124,9 @@ pub async fn connect(
     let id = &launched.instance_id;
     // Nobody needs to wait ten minutes for a host that is gone after one.
     let ended = ends(aws, id);
+    let bound = REACHED_WITHIN.min(plan.timeout);
     let connected = tokio::select! {
-        connected = Ssh::connect(target, REACHED_WITHIN, events) => connected,
+        connected = Ssh::connect(target, bound, events) => connected,
         error = ended => return Err(ConnectError::Ended(error)),
     };
     let ssh = match connected {
@@ -157,7 +158,7 @@ async fn ends(aws: &Aws, id: &str) -> InstanceError {
     let quiet = Events::discard();
     // A host that is reached is never seen `stopped` here: the wait ends only by the instance's own end.
     let stopped = InstanceStateName::Stopped;
-    match aws::wait_for_state(aws, id, stopped, REACHED_WITHIN * 2, &quiet).await {
+    match aws::wait_for_state(aws, id, stopped, Pace::ASIDE, REACHED_WITHIN * 2, &quiet).await {
         Ok(_) => InstanceError::Ended {
             id: id.to_owned(),
             state: "stopped".into(),

@@ -118,7 +118,7 @@ async fn stop(aws: &Aws, instance_id: &str, events: &Events) -> Result<(), Image
         .await
         .explain("ec2:StopInstances")?;
     let stopped = InstanceStateName::Stopped;
-    aws::wait_for_state(aws, instance_id, stopped, STOPPED_WITHIN, events)
+    aws::wait_for_state(aws, instance_id, stopped, Pace::AWS, STOPPED_WITHIN, events)
         .await
         .map(|_| ())
         .map_err(ImageError::NotStopped)

@@ -117,6 +117,7 @@ pub async fn launch(
         aws,
         &instance_id,
         InstanceStateName::Running,
+        Pace::AWS,
         RUNNING_WITHIN,
         events,
     )

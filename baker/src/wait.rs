@@ -10,8 +10,8 @@ use rand::Rng;
 
 use crate::events::{Event, Events};
 
-/// The first look comes at once, the second after this.
-const FIRST_DELAY: Duration = Duration::from_millis(100);
+/// A look that begins at the bound gets this long to answer.
+const LAST_LOOK: Duration = Duration::from_millis(100);
 /// The delay is this fraction of the time waited so far: the most by which a wait overshoots.
 const OVERSHOOT: u32 = 10;
 /// How much longer to stay away after a throttle or a server error.
@@ -22,17 +22,26 @@ const JITTER: f64 = 0.2;
 /// How far apart looks may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace {
+    /// The first look comes at once, the second after this.
+    first_delay: Duration,
     longest_delay: Duration,
 }
 
 impl Pace {
     /// For AWS, where looks are counted and throttled. Its own waiters poll every 15 s; rarer than that helps nobody.
     pub const AWS: Pace = Pace {
+        first_delay: Duration::from_millis(100),
         longest_delay: Duration::from_secs(15),
     };
     /// For the bake's own host, where a look costs one packet.
     pub const HOST: Pace = Pace {
+        first_delay: Duration::from_millis(100),
         longest_delay: Duration::from_millis(250),
+    };
+    /// For AWS, while something else is waited for and this would only be the reason why it never comes.
+    pub const ASIDE: Pace = Pace {
+        first_delay: Duration::from_secs(5),
+        longest_delay: Duration::from_secs(15),
     };
 }
 
@@ -122,14 +131,14 @@ pub fn decide<T, E>(
     let delay = match seen {
         Observation::Ready(_) | Observation::Failed(_) => return Decision::Done,
         Observation::NotYet(_) => elapsed / OVERSHOOT,
-        Observation::Hiccup(_) => (elapsed / OVERSHOOT).max(FIRST_DELAY) * THROTTLE_FACTOR,
+        Observation::Hiccup(_) => (elapsed / OVERSHOOT).max(pace.first_delay) * THROTTLE_FACTOR,
     };
     let left = bound.saturating_sub(elapsed);
     if left.is_zero() {
         return Decision::TimedOut;
     }
     let delay = delay
-        .clamp(FIRST_DELAY, pace.longest_delay)
+        .clamp(pace.first_delay, pace.longest_delay)
         .mul_f64(1.0 + JITTER * jitter.clamp(-1.0, 1.0));
     // The last look is at the bound itself: what came true just before it is not reported as a time-out.
     Decision::Again {
@@ -173,8 +182,7 @@ where
         let left = bound.saturating_sub(clock.now() - started);
         let seen = tokio::select! {
             seen = look() => seen,
-            // A look begun at the bound still gets a moment to answer.
-            () = clock.sleep(left.max(FIRST_DELAY)) => Observation::NotYet(format!("{last_seen} (the last look got no answer)")),
+            () = clock.sleep(left.max(LAST_LOOK)) => Observation::NotYet(format!("{last_seen} (the last look got no answer)")),
         };
         let elapsed = clock.now() - started;
         let jitter = rand::rng().random_range(-1.0..=1.0);
@@ -227,7 +235,12 @@ mod tests {
             Duration::from_secs(60),
             0.0,
         );
-        assert_eq!(after, Decision::Again { after: FIRST_DELAY });
+        assert_eq!(
+            after,
+            Decision::Again {
+                after: Pace::AWS.first_delay
+            }
+        );
     }
 
     #[test]
@@ -258,7 +271,7 @@ mod tests {
                 Decision::Again { after } => {
                     prop_assert!(elapsed + after <= bound);
                     prop_assert!(after <= pace.longest_delay.mul_f64(1.0 + JITTER));
-                    prop_assert!(after >= FIRST_DELAY.mul_f64(1.0 - JITTER) || elapsed + after == bound);
+                    prop_assert!(after >= pace.first_delay.mul_f64(1.0 - JITTER) || elapsed + after == bound);
                 }
                 Decision::Done => prop_assert!(false, "nothing is done"),
             }

@@ -34,11 +34,12 @@ pub async fn wait_for_state(
     aws: &Aws,
     id: &str,
     wanted: InstanceStateName,
+    pace: Pace,
     bound: Duration,
     events: &Events,
 ) -> Result<Instance, WaitError<InstanceError>> {
     let what = format!("instance {id} to be {}", wanted.as_str());
-    wait::until(&what, Pace::AWS, bound, events, || async {
+    wait::until(&what, pace, bound, events, || async {
         let answer = aws.ec2.describe_instances().instance_ids(id).send().await;
         observe(
             id,
