@@ -124,6 +124,12 @@ struct UpArgs {
     /// How long an instance is visibly `pending`, at least.
     #[arg(long, default_value_t = LabConfig::default().timing.pending_ms)]
     pending_ms: u64,
+    /// How long an instance is visibly `stopping`, at least.
+    #[arg(long, default_value_t = LabConfig::default().timing.stopping_ms)]
+    stopping_ms: u64,
+    /// How long an instance is visibly `shutting-down`, at least.
+    #[arg(long, default_value_t = LabConfig::default().timing.shutting_down_ms)]
+    shutting_down_ms: u64,
     /// How long an image is visibly `pending`, at least.
     #[arg(long, default_value_t = LabConfig::default().timing.image_pending_ms)]
     image_pending_ms: u64,
@@ -183,6 +189,8 @@ impl UpArgs {
             ..LabConfig::default()
         };
         config.timing.pending_ms = self.pending_ms;
+        config.timing.stopping_ms = self.stopping_ms;
+        config.timing.shutting_down_ms = self.shutting_down_ms;
         config.timing.image_pending_ms = self.image_pending_ms;
         config
     }

@@ -382,8 +382,10 @@ impl Site {
     /// Disk and network of a host, ready to boot.
     fn prepare(&self, instance: &Instance, stack: &[String]) -> Result<Boot> {
         let id = &instance.id;
+        let start = Instant::now();
         self.disks.unmount(id)?;
         let root = self.disks.mount(id, stack)?;
+        let disk = start.elapsed();
         let missing = |what: &str| format!("the instance has no {what}");
         let address = parse_address(
             instance
@@ -400,6 +402,14 @@ impl Site {
             .as_deref()
             .with_context(|| missing("network card"))?;
         let network = self.bridge.attach(id, address, vpc, mac)?;
+        let network_work = start.elapsed() - disk;
+        self.log.line(&format!(
+            "{id}: booting from {} on {} layers (disk {:.1} ms, network {:.1} ms)",
+            instance.image_id,
+            stack.len(),
+            disk.as_secs_f64() * 1e3,
+            network_work.as_secs_f64() * 1e3
+        ));
         Ok(Boot {
             name: Self::machine_name(&self.lab, id),
             root,

@@ -1,4 +1,4 @@
-//! The lab's own log: one line per thing that went another way than planned.
+//! The lab's own log: one line per boot, and per thing that went another way than planned.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;

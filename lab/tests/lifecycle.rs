@@ -155,6 +155,25 @@ async fn a_panic_with_a_running_host_leaves_nothing() {
     assert_eq!(traces(&name, &bridge), BTreeSet::new());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lab_that_cannot_come_up_leaves_nothing() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let name = format!("failed-{}", std::process::id());
+    let config = LabConfig {
+        name: Some(name.clone()),
+        port: taken.local_addr().unwrap().port(),
+        ..LabConfig::default()
+    };
+    let Err(error) = Lab::start_with(config, |_| ()) else {
+        panic!("its port was taken")
+    };
+    assert!(
+        format!("{error:#}").contains("choose another port"),
+        "{error:#}"
+    );
+    assert_eq!(traces(&name, "no bridge was seen"), BTreeSet::new());
+}
+
 /// A lab that the command started.
 struct Started {
     pid: String,
