@@ -5,6 +5,7 @@
 //! the command that removes it.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aws_sdk_ec2::types::{Filter, InstanceStateName};
@@ -104,13 +105,22 @@ pub async fn clean_up(
     journal: &Journal,
     events: &Events,
 ) -> Result<Vec<LeftBehind>, JournalError> {
-    let mut left = Vec::new();
+    let mut left: Vec<LeftBehind> = Vec::new();
     let mut written = Ok(());
     for resource in journal::cleanup_plan(&journal.records()) {
         let removed = match resource.kind {
-            Kind::Instance => remove_instance(aws, &resource, events).await,
+            Kind::Instance => remove_instance(aws, &resource, bake_id, events).await,
             Kind::Image => remove_image(aws, &resource, bake_id, events).await,
-            Kind::SecurityGroup => remove_group(aws, &resource, bake_id, events).await,
+            Kind::SecurityGroup => {
+                // A group cannot go before the instance in it: one look is enough then.
+                let held = left.iter().any(|left| left.resource.kind == Kind::Instance);
+                let bound = if held {
+                    Duration::ZERO
+                } else {
+                    GROUP_GONE_WITHIN
+                };
+                remove_group(aws, &resource, bake_id, bound, events).await
+            }
         };
         match removed {
             Ok(()) => {
@@ -164,11 +174,17 @@ where
     L: Future<Output = Result<Vec<String>, CallError>>,
 {
     let what = format!("{what}, in case it was made");
+    // Whether the last look was answered, with nothing.
+    let absent = AtomicBool::new(false);
     let found = wait::until(&what, Pace::AWS, VISIBLE_WITHIN, events, || {
-        let look = look();
-        async {
+        absent.store(false, Ordering::Relaxed);
+        let (look, absent) = (look(), &absent);
+        async move {
             match look.await {
-                Ok(ids) if ids.is_empty() => Observation::NotYet("not there".into()),
+                Ok(ids) if ids.is_empty() => {
+                    absent.store(true, Ordering::Relaxed);
+                    Observation::NotYet("not there".into())
+                }
                 Ok(ids) => Observation::Ready(ids),
                 Err(error) if error.class.passes() => Observation::Hiccup(error.to_string()),
                 Err(error) => Observation::Failed(error),
@@ -177,24 +193,22 @@ where
     })
     .await;
     match found {
-        Ok(ids) => Ok(ids),
-        Err(WaitError::Failed(error)) => Err(error.into()),
-        // Never seen in all that time, and the last look was an answer: there is none.
-        Err(WaitError::TimedOut { last_seen, .. }) if last_seen == "not there" => Ok(Vec::new()),
-        Err(bound) => Err(RemoveError::InUse(bound)),
+        Err(WaitError::TimedOut { .. }) if absent.load(Ordering::Relaxed) => Ok(Vec::new()),
+        found => found.map_err(in_use),
     }
 }
 
 async fn remove_instance(
     aws: &Aws,
     resource: &Resource,
+    bake_id: &str,
     events: &Events,
 ) -> Result<(), RemoveError> {
     let ids = match &resource.id {
         Some(id) => vec![id.clone()],
         None => {
             let what = format!("an instance with the token {}", resource.name);
-            unconfirmed(&what, events, || by_token(aws, &resource.name)).await?
+            unconfirmed(&what, events, || tagged_instances(aws, bake_id)).await?
         }
     };
     for id in ids {
@@ -210,11 +224,12 @@ async fn remove_instance(
     Ok(())
 }
 
-async fn by_token(aws: &Aws, token: &str) -> Result<Vec<String>, CallError> {
+/// The bake's instances. The tag came with the launch call, so whatever that made has it.
+async fn tagged_instances(aws: &Aws, bake_id: &str) -> Result<Vec<String>, CallError> {
     let answer = aws
         .ec2
         .describe_instances()
-        .filters(filter("client-token", token))
+        .filters(filter(format!("tag:{BAKE_ID_TAG}"), bake_id))
         .send()
         .await
         .explain("ec2:DescribeInstances")?;
@@ -299,6 +314,7 @@ async fn remove_group(
     aws: &Aws,
     resource: &Resource,
     bake_id: &str,
+    bound: Duration,
     events: &Events,
 ) -> Result<(), RemoveError> {
     let ids = match &resource.id {
@@ -313,7 +329,7 @@ async fn remove_group(
     };
     for id in ids {
         let what = format!("security group {id} to be free");
-        wait::until(&what, Pace::AWS, GROUP_GONE_WITHIN, events, || async {
+        wait::until(&what, Pace::AWS, bound, events, || async {
             let gone = aws.ec2.delete_security_group().group_id(&id).send().await;
             settle(gone.explain("ec2:DeleteSecurityGroup"))
         })

@@ -294,7 +294,7 @@ async fn instance(
                 events.warn(format!("no {instance_type}: {}", error.message));
                 last = Some(error);
             }
-            // Perhaps AWS made it and the answer was lost: the intent stays, and the token finds it.
+            // Perhaps AWS made it and the answer was lost: the intent stays, and the tag finds it.
             Err(timed_out) => return Err(LaunchError::GaveUp(timed_out)),
         }
     }

@@ -101,6 +101,8 @@ fn classify(code: Option<&str>, status: Option<u16>) -> Class {
     }
     match status {
         Some(429) => Class::Throttled,
+        // Not implemented: stays so.
+        Some(501) => Class::Refused,
         Some(500..) => Class::Transient,
         _ => Class::Refused,
     }
@@ -249,6 +251,7 @@ mod tests {
             assert_eq!(classify(Some(code), Some(status)), class, "{code} {status}");
         }
         assert_eq!(classify(None, Some(502)), Class::Transient);
+        assert_eq!(classify(None, Some(501)), Class::Refused);
         assert_eq!(classify(None, None), Class::Refused);
     }
 
