@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use aws_sdk_ec2::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_ec2::types::{Filter, Image, Instance, InstanceStateName};
 use baker::journal::{self, Record};
-use lab::Lab;
+use lab::{Lab, LabConfig};
 
 /// Nothing in the lab takes this long; a wait that does has found a fault.
 const WAIT_LIMIT: Duration = Duration::from_secs(60);
@@ -136,7 +136,14 @@ pub(crate) struct Bakery {
 impl Bakery {
     /// Starts a lab. Needs root.
     pub(crate) fn open() -> Bakery {
-        let lab = Lab::start().unwrap_or_else(|error| panic!("{error:#}"));
+        Bakery::open_with(|_| ())
+    }
+
+    /// Starts a lab with other settings. Needs root.
+    pub(crate) fn open_with(change: impl FnOnce(&mut LabConfig)) -> Bakery {
+        let mut config = LabConfig::default();
+        change(&mut config);
+        let lab = Lab::start_with(config, |_| ()).unwrap_or_else(|error| panic!("{error:#}"));
         let config = aws_sdk_ec2::Config::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .endpoint_url(lab.endpoint())
