@@ -77,8 +77,8 @@ if [ "${#missing[@]}" -gt 0 ]; then
     fi
 fi
 
-python3 -c 'import sys; sys.exit(sys.version_info < (3, 9))' ||
-    fail "needs Python 3.9 or newer, because the lab's moto does (this is $(python3 --version))"
+python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
+    fail "needs Python 3.10 or newer as python3, because moto, which keeps the lab's records, does (this is $(python3 --version))"
 if [ "$(id -u)" != 0 ]; then
     command -v sudo >/dev/null || fail "needs root for the lab, which mounts disks and makes network namespaces, but you are not root and there is no sudo"
 fi

@@ -30,7 +30,9 @@ pub enum PythonError {
     #[error("python3 could not be started; install it (apt-get install python3 python3-venv)")]
     Missing(#[source] io::Error),
     /// A Python that moto does not take.
-    #[error("{found} is too old: the lab needs Python 3.10 or newer as `python3` on the PATH")]
+    #[error(
+        "{found} is too old: moto, which keeps the lab's records, needs Python 3.10 or newer as `python3` on the PATH"
+    )]
     TooOld {
         /// What `python3` says of itself.
         found: String,
