@@ -58,6 +58,21 @@ fn free_subnet(routes: &str, resolvers: &str, taken: &[String]) -> Option<Subnet
         })
 }
 
+/// What this machine knows `address` as: its own, a router's, a resolver's, or a host's of another lab.
+fn use_of(address: Ipv4Addr, routes: &str, resolvers: &str) -> Option<String> {
+    let is_it = |word: &str| word.parse() == Ok(address);
+    let route = routes
+        .lines()
+        .find(|route| route.split_whitespace().any(is_it))
+        .map(|route| format!("route `{}`", route.trim()));
+    route.or_else(|| {
+        resolvers
+            .split_whitespace()
+            .any(is_it)
+            .then(|| "a name server in /etc/resolv.conf".to_owned())
+    })
+}
+
 /// Interface names hold 15 bytes; eight hexadecimal digits tell labs and hosts apart.
 fn short(name: &str) -> String {
     use sha2::{Digest as _, Sha256};
@@ -72,7 +87,7 @@ fn short(name: &str) -> String {
 pub(crate) struct Bridge {
     lab: String,
     name: String,
-    gateway: Ipv4Addr,
+    subnet: Subnet,
 }
 
 impl Bridge {
@@ -92,7 +107,7 @@ impl Bridge {
         Ok(Self {
             lab: lab.to_owned(),
             name,
-            gateway: subnet.gateway(),
+            subnet,
         })
     }
 
@@ -116,7 +131,7 @@ impl Bridge {
             ],
         )?;
         run("ip", &["link", "set", outside, "master", &self.name, "up"])?;
-        let gateway = self.gateway.to_string();
+        let gateway = self.subnet.gateway().to_string();
         let address = format!("{ip}/32");
         for args in [
             vec!["addr", "add", &address, "dev", "eth0"],
@@ -150,10 +165,29 @@ impl Bridge {
             run("ip", &command)
                 .with_context(|| format!("could not give {host} its address {ip}"))?;
         }
-        // A VPC of the user's own may lie outside the bridge's range: this machine reaches each of its hosts by a route of its own.
-        run("ip", &["route", "replace", &address, "dev", &self.name])
-            .with_context(|| format!("could not route to {host}"))?;
+        if !self.subnet.contains(ip) {
+            self.route(ip)?;
+        }
         Ok(network)
+    }
+
+    /// A VPC of the user's own lies outside the bridge's range: this machine reaches each of its hosts by a route of its own,
+    /// unless the address means something else here.
+    fn route(&self, ip: Ipv4Addr) -> Result<()> {
+        let routes = run("ip", &["-4", "route", "show", "table", "all"])?;
+        let resolvers = fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+        if let Some(use_of_it) = use_of(ip, &routes, &resolvers) {
+            bail!(
+                "{ip} is taken on this machine ({use_of_it}), and its own traffic would go to the lab's host: \
+                 give the VPC a range that this machine and its other labs do not use"
+            );
+        }
+        run(
+            "ip",
+            &["route", "add", &format!("{ip}/32"), "dev", &self.name],
+        )
+        .map(drop)
+        .with_context(|| format!("could not route to {ip}"))
     }
 
     /// Removes the bridge and, with it, the routes to its hosts.
@@ -169,6 +203,7 @@ impl Bridge {
 /// The namespace and outer card of one host.
 #[derive(Debug, Clone)]
 pub(crate) struct HostNetwork {
+    bridge: String,
     namespace: String,
     outside: String,
 }
@@ -177,6 +212,7 @@ impl HostNetwork {
     pub(crate) fn of(lab: &str, host: &str) -> Self {
         let tag = short(&format!("{lab}/{host}"));
         Self {
+            bridge: Bridge::name_for(lab),
             namespace: format!("{}{host}", Self::namespace_prefix(lab)),
             outside: format!("lv-{tag}"),
         }
@@ -192,12 +228,57 @@ impl HostNetwork {
         Path::new("/run/netns").join(&self.namespace)
     }
 
-    /// Removes the card and the namespace, if they exist.
+    /// Removes the card, the namespace and the route to it, if they exist.
     pub(crate) fn remove(&self) -> Result<()> {
+        self.remove_route()?;
         if link_exists(&self.outside) {
             run("ip", &["link", "del", &self.outside])?;
         }
         remove_namespace(&self.namespace)
+    }
+}
+
+impl HostNetwork {
+    /// A route of the host's own leads over the bridge, and would outlive the host.
+    fn remove_route(&self) -> Result<()> {
+        if !self.path().exists() {
+            return Ok(());
+        }
+        // A namespace that was only half made has no address, and no route leads to it.
+        let Ok(addresses) = run(
+            "ip",
+            &[
+                "-n",
+                &self.namespace,
+                "-4",
+                "-o",
+                "addr",
+                "show",
+                "scope",
+                "global",
+            ],
+        ) else {
+            return Ok(());
+        };
+        let routes = run("ip", &["-4", "route", "show", "dev", &self.bridge])?;
+        for address in addresses
+            .split_whitespace()
+            .filter_map(|word| word.strip_suffix("/32"))
+        {
+            if routes.split_whitespace().any(|word| word == address) {
+                run(
+                    "ip",
+                    &[
+                        "route",
+                        "del",
+                        &format!("{address}/32"),
+                        "dev",
+                        &self.bridge,
+                    ],
+                )?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -248,6 +329,20 @@ mod tests {
             .expect("there are free ones");
         assert_eq!(subnet.cidr(), "10.68.0.0/16");
         assert_eq!(subnet.gateway().to_string(), "10.68.0.1");
+    }
+
+    #[test]
+    fn an_address_that_means_something_here_is_not_routed_to_a_host() {
+        let routes = "default via 10.20.0.1 dev eth0\n10.20.0.0/16 dev eth0 proto kernel scope link src 10.20.0.7\n\
+            10.30.1.4 dev lab-0a1b2c3d scope link\nlocal 10.20.0.7 dev eth0 table local\n";
+        let resolvers = "nameserver 10.20.0.2\n";
+        let used = |address: [u8; 4]| use_of(address.into(), routes, resolvers);
+        assert!(used([10, 20, 0, 1]).is_some_and(|what| what.contains("default via")));
+        assert!(used([10, 20, 0, 2]).is_some_and(|what| what.contains("resolv.conf")));
+        assert!(used([10, 20, 0, 7]).is_some());
+        assert!(used([10, 30, 1, 4]).is_some_and(|what| what.contains("lab-0a1b2c3d")));
+        assert_eq!(used([10, 20, 0, 8]), None);
+        assert_eq!(used([10, 40, 1, 4]), None);
     }
 
     #[test]

@@ -532,6 +532,49 @@ async fn addresses_are_the_bridges_and_never_the_internets() {
 }
 
 #[tokio::test]
+async fn interfaces_have_addresses_of_their_subnet_and_none_is_given_out_twice() {
+    let endpoint = Endpoint::start().await;
+    let seen = endpoint
+        .boto3(
+            "vpc = ec2.create_vpc(CidrBlock='10.20.0.0/16')['Vpc']['VpcId']\n\
+             subnet = ec2.create_subnet(VpcId=vpc, CidrBlock='10.20.1.0/28')['Subnet']['SubnetId']\n\
+             make = lambda **more: ec2.create_network_interface(SubnetId=subnet, **more)['NetworkInterface']\n\
+             def refused(**more):\n    \
+                 try:\n        return make(**more)\n    \
+                 except Exception as error:\n        return error.response['Error']['Code']\n\
+             asked = make(PrivateIpAddress='10.20.1.9')\n\
+             made = [asked, make(), make(SecondaryPrivateIpAddressCount=2)]\n\
+             addresses = [a['PrivateIpAddress'] for nic in made for a in nic['PrivateIpAddresses']]\n\
+             errors = [refused(PrivateIpAddress=ip) for ip in ('10.20.1.9', '10.20.2.4')]\n\
+             full = None\n\
+             while isinstance(full := refused(), dict): addresses.append(full['PrivateIpAddress'])\n\
+             ec2.delete_network_interface(NetworkInterfaceId=asked['NetworkInterfaceId'])\n\
+             show(dict(addresses=addresses, errors=[*errors, full], again=make()['PrivateIpAddress']))",
+        )
+        .await;
+    // AWS keeps the first four addresses of a subnet and its last.
+    let mut addresses: Vec<&str> = seen["addresses"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(text)
+        .collect();
+    addresses.sort_unstable();
+    let mut all: Vec<String> = (4..=14).map(|host| format!("10.20.1.{host}")).collect();
+    all.sort_unstable();
+    assert_eq!(addresses, all);
+    assert_eq!(
+        seen["errors"],
+        json!([
+            "InvalidIPAddress.InUse",
+            "InvalidParameterValue",
+            "InsufficientFreeAddressesInSubnet"
+        ])
+    );
+    assert_eq!(seen["again"], "10.20.1.9");
+}
+
+#[tokio::test]
 async fn a_security_group_stays_until_its_last_instance_is_terminated() {
     let endpoint = Endpoint::start().await;
     let group = [

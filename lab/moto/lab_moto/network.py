@@ -4,12 +4,14 @@ import ipaddress
 import itertools
 
 import moto.ec2.models.elastic_ip_addresses as elastic_ip_addresses
+import moto.ec2.models.elastic_network_interfaces as elastic_network_interfaces
 from moto.ec2.exceptions import DependencyViolationError, EC2ClientError
 from moto.ec2.models import ec2_backends
 from moto.ec2.models.elastic_network_interfaces import NetworkInterface
 from moto.ec2.models.security_groups import SecurityGroupBackend
 from moto.ec2.models.subnets import Subnet, SubnetBackend
 from moto.ec2.models.vpcs import VPCBackend
+from moto.ec2.responses.elastic_network_interfaces import ElasticNetworkInterfaces
 
 from .patching import around
 
@@ -59,7 +61,9 @@ def addresses_in_use():
         for subnets in backend.subnets.values():
             for subnet in subnets.values():
                 used.update(subnet._subnet_ips)
-        used.update(eni.private_ip_address for eni in backend.enis.values())
+        for eni in backend.enis.values():
+            used.add(eni.private_ip_address)
+            used.update(address["PrivateIpAddress"] for address in eni.private_ip_addresses)
     return used
 
 
@@ -67,31 +71,70 @@ def addresses_in_use():
 _next_host = {}
 
 
-@around(Subnet, "get_available_subnet_ip")
-def get_available_subnet_ip(_moto, subnet, instance):
+def free_address(network):
+    """An address of `network` (a subnet's range) that nothing has, or None."""
     used = addresses_in_use()
-    first = int(subnet.cidr.network_address) + 1 + RESERVED_HOSTS
-    last = int(subnet.cidr.broadcast_address) - 1
-    start = _next_host.get(subnet.cidr, first)
+    first = int(network.network_address) + 1 + RESERVED_HOSTS
+    last = int(network.broadcast_address) - 1
+    start = _next_host.get(network, first)
     for host in itertools.chain(range(start, last + 1), range(first, start)):
         address = str(ipaddress.ip_address(host))
         if address not in used:
-            _next_host[subnet.cidr] = host + 1 if host < last else first
-            subnet._subnet_ips[address] = instance
+            _next_host[network] = host + 1 if host < last else first
             return address
-    raise EC2ClientError(
+    return None
+
+
+def check_address(subnet, ip):
+    """Refuse an address that was asked for and cannot be had."""
+    if ipaddress.ip_address(ip) not in subnet.cidr:
+        raise EC2ClientError("InvalidParameterValue", "Address does not fall within the subnet's address range")
+    if ip in addresses_in_use():
+        raise EC2ClientError("InvalidIPAddress.InUse", f"Address {ip} is in use.")
+
+
+@around(Subnet, "get_available_subnet_ip")
+def get_available_subnet_ip(_moto, subnet, instance):
+    address = free_address(subnet.cidr)
+    if address is None:
+        raise _no_address_left(subnet.id)
+    subnet._subnet_ips[address] = instance
+    return address
+
+
+def _no_address_left(subnet):
+    return EC2ClientError(
         "InsufficientFreeAddressesInSubnet",
-        f"There are not enough free addresses in subnet '{subnet.id}' to satisfy the requested number of instances.",
+        f"There are not enough free addresses in subnet '{subnet}' to satisfy the request.",
     )
 
 
 @around(Subnet, "request_ip")
 def request_ip(_moto, subnet, ip, instance):
-    if ipaddress.ip_address(ip) not in subnet.cidr:
-        raise EC2ClientError("InvalidParameterValue", "Address does not fall within the subnet's address range")
-    if ip in addresses_in_use():
-        raise EC2ClientError("InvalidIPAddress.InUse", f"Address {ip} is in use.")
+    check_address(subnet, ip)
     subnet._subnet_ips[ip] = instance
+
+
+@around(ElasticNetworkInterfaces, "create_network_interface")
+def create_network_interface(moto, response):
+    subnet = response.ec2_backend.get_subnet(response._get_param("SubnetId"))
+    asked = [address["PrivateIpAddress"] for address in response._get_param("PrivateIpAddresses", [])]
+    if response._get_param("PrivateIpAddress"):
+        asked.append(response._get_param("PrivateIpAddress"))
+    for ip in asked:
+        check_address(subnet, ip)
+    return moto(response)
+
+
+@around(elastic_network_interfaces, "random_private_ip")
+def random_private_ip(moto, cidr=None, ipv6=False):
+    # Interfaces that are made without an address, and their further ones: moto might give one out twice.
+    if ipv6 or cidr is None:
+        return moto(cidr, ipv6)
+    address = free_address(ipaddress.ip_network(cidr))
+    if address is None:
+        raise _no_address_left(cidr)
+    return address
 
 
 @around(NetworkInterface, "check_auto_public_ip")
