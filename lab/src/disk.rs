@@ -32,6 +32,11 @@ impl Disks {
         Ok(disks)
     }
 
+    /// Holds a folder per host.
+    pub(crate) fn hosts_dir(&self) -> &Path {
+        &self.hosts
+    }
+
     /// The folder of everything that belongs to one host.
     pub(crate) fn host_dir(&self, host: &str) -> PathBuf {
         self.hosts.join(host)

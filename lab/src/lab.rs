@@ -226,11 +226,13 @@ async fn bring_up(
         .context("a lab needs at least one region")?
         .clone();
     let base = base::prepare(&config.cache_dir, &config.base, say)?;
+    let disks = Disks::new(&base.root, &dir)?;
     let moto = Moto::start(
         &MotoOptions {
             cache_dir: config.cache_dir.clone(),
             log: dir.join("moto.log"),
             vpc_cidr: subnet.cidr(),
+            hosts_dir: disks.hosts_dir().to_owned(),
             region: region.clone(),
         },
         say,
@@ -259,7 +261,7 @@ async fn bring_up(
     let site = Arc::new(Site {
         lab: entry.name.clone(),
         hub: hub.clone(),
-        disks: Disks::new(&base.root, &dir)?,
+        disks,
         layers: Mutex::new(Layers::default()),
         bridge,
         timing: config.timing.clone(),

@@ -23,6 +23,7 @@ pub mod records;
 
 // What hosts stand on and talk to.
 mod base;
+mod console;
 mod egress;
 mod hub;
 mod machine;

@@ -1,6 +1,7 @@
 //! One booted host: systemd-nspawn on a mounted disk, in its own control group and network namespace.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
+use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -12,6 +13,7 @@ use nix::unistd::Pid;
 use tokio::process::{Child, Command};
 
 use crate::cgroup::Cgroup;
+use crate::console;
 
 /// systemd-nspawn ends with this status when the host asked for a reboot and `--keep-unit` leaves that to the caller (EXIT_FORCE_RESTART).
 const EXIT_REBOOT: i32 = 133;
@@ -63,10 +65,8 @@ impl Machine {
     /// Boots the host. Returns as soon as its process 1 is being started.
     pub(crate) fn start(boot: &Boot, cgroup: Cgroup) -> Result<Self> {
         let joins = cgroup.create()?;
-        let console = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&boot.console)?;
+        let (output, console) = io::pipe()?;
+        console::record(output, &boot.console)?;
         // The shell moves itself into the control groups and then becomes systemd-nspawn, in a session of its own, under the same pid.
         let mut command = Command::new("sh");
         command.args(["-c", r#"while [ "$1" != -- ]; do echo $$ > "$1" || exit 125; shift; done; shift; exec setsid systemd-nspawn "$@""#, "sh"]);
@@ -83,6 +83,8 @@ impl Machine {
         let child = command.spawn().context(
             "could not start systemd-nspawn; is the package systemd-container installed?",
         )?;
+        // Its ends of the pipe are the host's alone from here on: the console ends with it.
+        drop(command);
         let pid = child
             .id()
             .and_then(|pid| i32::try_from(pid).ok())
@@ -157,7 +159,8 @@ fn arguments(boot: &Boot) -> Vec<String> {
         "--register=no".into(),
         "--keep-unit".into(),
         "--boot".into(),
-        "--console=pipe".into(),
+        // A terminal of its own, as EC2's serial port is: journald and getty write to nothing else.
+        "--console=read-only".into(),
         "--resolv-conf=off".into(),
         "--timezone=off".into(),
         "--link-journal=no".into(),
@@ -171,6 +174,8 @@ fn arguments(boot: &Boot) -> Vec<String> {
         ),
         // EC2's mark, by which cloud-init (and ds-identify) know that they are on AWS and use version 2 of the metadata service.
         bind(&boot.hypervisor_uuid, "/sys/hypervisor/uuid"),
+        // Process 1 says on the console what it starts, as the kernel command line of an EC2 image asks it to.
+        "systemd.show_status=1".into(),
         // cloud-init reads its settings between these words from the command line of process 1.
         "cc:".into(),
         format!(

@@ -20,6 +20,7 @@ const EXTENSION: &[(&str, &str)] = &[
     ("__init__.py", include_str!("../moto/lab_moto/__init__.py")),
     ("__main__.py", include_str!("../moto/lab_moto/__main__.py")),
     ("catalog.py", include_str!("../moto/lab_moto/catalog.py")),
+    ("console.py", include_str!("../moto/lab_moto/console.py")),
     ("control.py", include_str!("../moto/lab_moto/control.py")),
     ("failures.py", include_str!("../moto/lab_moto/failures.py")),
     ("groups.py", include_str!("../moto/lab_moto/groups.py")),
@@ -54,6 +55,8 @@ pub struct MotoOptions {
     pub log: PathBuf,
     /// The /16 network of every default VPC, such as `10.77.0.0/16`.
     pub vpc_cidr: String,
+    /// Where each host has a folder, named by its instance id, with its `console.log`.
+    pub hosts_dir: PathBuf,
     /// The region that is made ready before the first request; others are made when they are asked for.
     pub region: String,
 }
@@ -191,7 +194,9 @@ fn spawn(
             &options.vpc_cidr,
             "--region",
             &options.region,
+            "--hosts-dir",
         ])
+        .arg(&options.hosts_dir)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(log)

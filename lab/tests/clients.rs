@@ -138,6 +138,55 @@ async fn the_aws_cli_makes_copies_and_boots_images() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_console_shows_the_boot_and_the_keys_of_the_host_and_stays_after_a_reboot() {
+    let lab = Lab::start().unwrap();
+    let cli = Cli(Clients::start(&least_env(&lab)).await);
+    let parameter = cli
+        .0
+        .aws(&["ssm", "get-parameter", "--name", UBUNTU])
+        .await
+        .unwrap();
+    let id = cli.run(text(&parameter["Parameter"]["Value"])).await;
+    let console = || async {
+        let answer = cli
+            .ec2(&["get-console-output", "--latest", "--instance-id", &id])
+            .await;
+        assert_eq!(answer["InstanceId"], id.as_str());
+        // The CLI decodes it.
+        answer["Output"].as_str().unwrap_or_default().to_owned()
+    };
+    let finished = |times: usize| {
+        until(
+            move || format!("the end of boot {times} on the console"),
+            move || async move {
+                let said = console().await;
+                let ends = said.lines().filter(|line| {
+                    line.contains("Cloud-init v. ") && line.contains(" finished at ")
+                });
+                (ends.count() == times).then_some(said)
+            },
+        )
+    };
+
+    let first = finished(1).await;
+    for sign in [
+        "Welcome to ",
+        "Started OpenBSD Secure Shell server",
+        "-----BEGIN SSH HOST KEY FINGERPRINTS-----",
+        "(ED25519)",
+        "-----END SSH HOST KEY KEYS-----",
+    ] {
+        assert!(first.contains(sign), "no `{sign}` in:\n{first}");
+    }
+
+    cli.until_instance(&id, "running").await;
+    cli.ec2(&["reboot-instances", "--instance-ids", &id]).await;
+    let second = finished(2).await;
+    assert!(second.starts_with(&first[..first.find(" finished at ").unwrap()]));
+    lab.down().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_instance_that_powers_itself_off_shows_in_boto3_as_it_does_on_aws() {
     let lab = Lab::start().unwrap();
     let clients = Clients::start(&least_env(&lab)).await;

@@ -233,8 +233,8 @@ async fn what_a_killed_lab_leaves_goes_with_lab_down() {
     .await;
     let left = traces(&name, &started.bridge);
     assert!(
-        left.iter().any(|trace| trace.starts_with("process")),
-        "its hosts outlive a killed lab: {left:?}"
+        left.iter().any(|trace| trace.starts_with("mount")),
+        "its disks outlive a killed lab: {left:?}"
     );
 
     let down = lab_command(&["--name", &name, "down"]);

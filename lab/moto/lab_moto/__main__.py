@@ -6,6 +6,7 @@ Says `listening PORT` on standard output when it is ready, and ends when its sta
 import argparse
 import ipaddress
 import os
+import pathlib
 import sys
 import threading
 
@@ -15,9 +16,10 @@ def main():
     # moto reads these when it is imported.
     os.environ["MOTO_EC2_ENABLE_INSTANCE_TYPE_VALIDATION"] = "true"
 
-    from . import network
+    from . import console, network
 
     network.Settings.vpc_cidr = str(options.vpc_cidr)
+    console.Settings.hosts_dir = options.hosts_dir
 
     # Importing a module of rules changes moto: those that no other module imports are named for that alone.
     from . import catalog, launch, metrics, server  # noqa: F401
@@ -40,6 +42,7 @@ def parse(arguments):
     parser = argparse.ArgumentParser(prog="lab_moto")
     parser.add_argument("--port", type=int, default=0, help="0: any free one")
     parser.add_argument("--vpc-cidr", type=slash_16, default="172.31.0.0/16", help="of every default VPC")
+    parser.add_argument("--hosts-dir", type=pathlib.Path, required=True, help="of the hosts' consoles: ID/console.log")
     parser.add_argument("--region", default="us-east-1", help="made ready before the first request")
     return parser.parse_args(arguments)
 

@@ -40,6 +40,7 @@ impl Endpoint {
             cache_dir: cache_dir(),
             log: folder.path().join("moto.log"),
             vpc_cidr: "10.77.0.0/16".into(),
+            hosts_dir: folder.path().join("hosts"),
             region: REGION.into(),
         };
         let moto = Moto::start(&options, &|line| eprintln!("{line}"))
