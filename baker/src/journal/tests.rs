@@ -170,7 +170,15 @@ fn the_lock_tells_a_running_bake_from_a_dead_one() {
     let path = journal.path().to_owned();
     assert!(is_alive(&path).unwrap());
     drop(journal);
-    assert!(!is_alive(&path).unwrap());
+    // A child that another test is just starting shares the lock until it becomes its program.
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while is_alive(&path).unwrap() {
+        assert!(
+            std::time::Instant::now() < deadline,
+            "the lock outlived its journal"
+        );
+        std::thread::yield_now();
+    }
 }
 
 #[test]
