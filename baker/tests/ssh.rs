@@ -260,7 +260,8 @@ async fn a_time_out_ends_the_wait_and_the_next_command_runs() {
     let sshd = Sshd::start();
     let ssh = connect(&sshd).await;
     let mut endless = command("while :; do echo x; done");
-    endless.timeout = Duration::from_millis(300);
+    // Long enough for the first line, however busy the machine.
+    endless.timeout = Duration::from_secs(3);
     let (status, lines) = run(&ssh, endless).await;
     assert!(
         matches!(status, Err(HostError::TimedOut { .. })),

@@ -66,19 +66,29 @@ pub(crate) struct Base {
 }
 
 /// A release and the archive it comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Source {
     suite: String,
     mirror: String,
     /// apt's source lines for the disk.
     sources: Vec<String>,
+    /// pip's index for the disk (old pips have one built in that has moved since).
+    pip_index_url: String,
 }
 
 /// Returns the base disk, making it first if the cache has none. `say` is told what takes long.
-pub(crate) fn prepare(cache_dir: &Path, choice: &BaseChoice, say: &dyn Fn(&str)) -> Result<Base> {
+pub(crate) fn prepare(
+    cache_dir: &Path,
+    choice: &BaseChoice,
+    pip_index_url: &str,
+    say: &dyn Fn(&str),
+) -> Result<Base> {
     fs::create_dir_all(cache_dir)
         .with_context(|| format!("could not create {}", cache_dir.display()))?;
-    let source = choose(choice)?;
+    let source = Source {
+        pip_index_url: pip_index_url.to_owned(),
+        ..choose(choice)?
+    };
     let root = cache_dir.join(format!("base-{}-{}", source.suite, digest(&source)));
     let _lock = FileLock::wait(&cache_dir.join("base.lock"), || {
         say("waiting for another lab to finish the base disk")
@@ -100,8 +110,7 @@ pub(crate) fn prepare(cache_dir: &Path, choice: &BaseChoice, say: &dyn Fn(&str))
 fn digest(source: &Source) -> String {
     let mut hash = Sha256::new();
     hash.update(format!(
-        "{LAYOUT}\n{}\n{}\n{:?}\n{PACKAGES:?}\n{LATE_PACKAGES:?}",
-        source.suite, source.mirror, source.sources
+        "{LAYOUT}\n{source:?}\n{PACKAGES:?}\n{LATE_PACKAGES:?}"
     ));
     for (name, content) in own_certificates() {
         hash.update(name);
@@ -157,6 +166,7 @@ fn named(suite: &str, mirror: Option<&str>, configured: &[Source]) -> Result<Sou
         suite: suite.to_owned(),
         mirror,
         sources,
+        ..Source::default()
     })
 }
 
@@ -193,6 +203,7 @@ fn configured_sources(listing: &str) -> Vec<Source> {
             suite: suite.clone(),
             mirror: mirror.clone(),
             sources: lines,
+            ..Source::default()
         });
     }
     sources
@@ -271,7 +282,7 @@ fn make(source: &Source, cache_dir: &Path, root: &Path) -> Result<()> {
     install.extend(LATE_PACKAGES);
     in_disk(&disk, &install)?;
     fs::remove_file(&policy)?;
-    make_generic(&disk)?;
+    make_generic(source, &disk)?;
     fs::rename(&disk, root)
         .with_context(|| format!("could not move the base disk to {}", root.display()))
 }
@@ -371,7 +382,7 @@ fn adopt_certificates(disk: &Path) -> Result<()> {
 }
 
 /// Makes the disk what a vendor ships: no identity, no caches, cloud-init told that it is on EC2.
-fn make_generic(disk: &Path) -> Result<()> {
+fn make_generic(source: &Source, disk: &Path) -> Result<()> {
     in_disk(disk, &["apt-get", "clean"])?;
     for folder in [
         "var/lib/apt/lists",
@@ -404,6 +415,10 @@ fn make_generic(disk: &Path) -> Result<()> {
     }
     for (file, content) in [
         ("etc/machine-id", ""),
+        (
+            "etc/pip.conf",
+            &format!("[global]\nindex-url = {}\n", source.pip_index_url),
+        ),
         // A mount point: each host's resolver is bound over it.
         ("etc/resolv.conf", ""),
         ("etc/hostname", "ubuntu\n"),

@@ -292,11 +292,9 @@ fn status(state_dir: &Path, output: Output) -> Result<u8> {
     let mut labs = Vec::new();
     for entry in registry.entries()? {
         let socket = registry.lab_dir(&entry.name).join("control.sock");
-        let status = if entry.alive() && entry.up.is_some() {
-            control::status(&socket)?
-        } else {
-            control::Status::default()
-        };
+        // A lab that is going down at this moment no longer answers; the others are shown all the same.
+        let asked = (entry.alive() && entry.up.is_some()).then(|| control::status(&socket));
+        let status = asked.and_then(Result::ok);
         labs.push((entry, status));
     }
     if output == Output::Json {
@@ -308,12 +306,12 @@ fn status(state_dir: &Path, output: Output) -> Result<u8> {
         println!("no lab is up; start one with `lab up`");
     }
     for (entry, status) in &labs {
-        print!("{}", describe(entry, status));
+        print!("{}", describe(entry, status.as_ref()));
     }
     Ok(0)
 }
 
-fn describe(entry: &Entry, status: &control::Status) -> String {
+fn describe(entry: &Entry, status: Option<&control::Status>) -> String {
     let mut text = format!("{} (pid {}, {})\n", entry.name, entry.pid, entry.cidr);
     match (&entry.up, entry.alive()) {
         (_, false) => text += "  its process is gone: remove what is left with `lab down`\n",
@@ -329,6 +327,9 @@ fn describe(entry: &Entry, status: &control::Status) -> String {
                 up.base_mirror,
                 up.reachable.join(" ")
             );
+            let Some(status) = status else {
+                return text + "  does not answer: it is going down, or see its lab.log\n";
+            };
             for host in &status.hosts {
                 let name = host.name.as_deref().unwrap_or("-");
                 let address = host.address.as_deref().unwrap_or("-");

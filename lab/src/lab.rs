@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 
 use crate::config::LabConfig;
 use crate::disk::Disks;
-use crate::egress::Egress;
+use crate::egress::{Egress, PipIndex};
 use crate::front_door::{FrontDoor, Ledger};
 use crate::host::{Gate, Host, Site};
 use crate::hub::Hub;
@@ -225,7 +225,7 @@ async fn bring_up(
         .first()
         .context("a lab needs at least one region")?
         .clone();
-    let base = base::prepare(&config.cache_dir, &config.base, say)?;
+    let (base, pip) = shared(config, say).await?;
     let disks = Disks::new(&base.root, &dir)?;
     let moto = Moto::start(
         &MotoOptions {
@@ -242,7 +242,7 @@ async fn bring_up(
     let gateway = subnet.gateway();
     let bridge = Bridge::create(&entry.name, subnet)?;
     let sources = fs::read_to_string(base.root.join("etc/apt/sources.list")).unwrap_or_default();
-    let egress = Arc::new(Egress::of_this_machine(&sources, &config.allow_hosts));
+    let egress = Arc::new(Egress::of_this_machine(&sources, &pip, &config.allow_hosts));
     let up = Up {
         endpoint: String::new(),
         host_endpoint: format!("http://{gateway}:{HOST_ENDPOINT_PORT}"),
@@ -340,12 +340,21 @@ pub(crate) fn prepare(
     config: &LabConfig,
     say: &(dyn Fn(&str) + Send + Sync),
 ) -> Result<base::Base> {
-    let base = base::prepare(&config.cache_dir, &config.base, say)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(Moto::prepare(&config.cache_dir, say))?;
-    Ok(base)
+    Ok(runtime.block_on(shared(config, say))?.0)
+}
+
+/// What all labs share: the base disk, and (by way of moto's environment) what pip knows.
+async fn shared(
+    config: &LabConfig,
+    say: &(dyn Fn(&str) + Send + Sync),
+) -> Result<(base::Base, PipIndex)> {
+    let environment = Moto::prepare(&config.cache_dir, say).await?;
+    let pip = PipIndex::of(&environment.program("python"))?;
+    let base = base::prepare(&config.cache_dir, &config.base, &pip.index_url, say)?;
+    Ok((base, pip))
 }
 
 /// Files that are bound into hosts, so that an image baked here holds nothing of the lab.

@@ -139,13 +139,15 @@ impl Moto {
         }
     }
 
-    /// Prepares what moto needs, and starts nothing.
+    /// Prepares the environment that moto needs, and starts nothing.
     ///
     /// # Errors
     /// [`MotoError::Environment`].
-    pub async fn prepare(cache_dir: &Path, progress: Progress<'_>) -> Result<(), MotoError> {
-        Environment::prepare(cache_dir, "moto", REQUIREMENTS, progress).await?;
-        Ok(())
+    pub async fn prepare(
+        cache_dir: &Path,
+        progress: Progress<'_>,
+    ) -> Result<Environment, MotoError> {
+        Ok(Environment::prepare(cache_dir, "moto", REQUIREMENTS, progress).await?)
     }
 
     /// Where moto listens: its AWS endpoint and its control API.
