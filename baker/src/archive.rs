@@ -1,4 +1,4 @@
-//! An upload as one gzipped tar stream, made while it is sent.
+//! An upload as one tar stream, made while it is sent, and gzipped where that saves something.
 //!
 //! What the recipe's digest promised is what is sent: a file whose length or content is no longer what it was when the
 //! recipe was read ends the stream with an error that names it. Members come in the order of the entries; owners are
@@ -7,7 +7,7 @@
 //! buffers, whatever the size of the tree.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -18,8 +18,13 @@ use tar::{Builder, EntryType, Header};
 
 use crate::recipe::{Access, Digest, Entry, EntryKind, Upload};
 
-/// The fastest level: what it saves on the wire over level 0 is most of what there is to save.
+/// The fastest level: what it saves on the wire is most of what there is to save.
 const COMPRESSION: Compression = Compression::new(1);
+/// What does not shrink below this share of its size (media, archives, wheels) costs more time to squeeze than to send.
+const WORTH_COMPRESSING: f64 = 0.9;
+/// How the tree's compressibility is judged: pieces of up to this size from evenly spaced places of all its bytes.
+const SAMPLES: u64 = 16;
+const SAMPLE_BYTES: u64 = 32 * 1024;
 /// Members are mostly small; they reach the compressor in pieces of this size.
 const BUFFER_BYTES: usize = 64 * 1024;
 /// `O_NOFOLLOW`, `O_NONBLOCK`: a file that has become a link or a pipe since the recipe was read is not followed into
@@ -49,22 +54,78 @@ pub enum ArchiveError {
     },
 }
 
-/// Writes an upload as a gzipped tar archive. A tree's members are named relative to the upload's destination; a single
-/// file's only member is named `file_name`.
+/// Writes an upload as a tar archive, gzipped or not: `gzip --decompress --stdout --force` on the other side takes both.
+/// A tree's members are named relative to the upload's destination; a single file's only member is named `file_name`.
 ///
 /// # Errors
 /// What `output` returns, unchanged; or an [`ArchiveError`] that names the member.
 pub fn write(upload: &Upload, file_name: &str, output: &mut dyn Write) -> io::Result<()> {
+    if !is_worth_compressing(upload) {
+        return pack(upload, file_name, output)?.flush();
+    }
     let gzip = GzEncoder::new(output, COMPRESSION);
-    let mut archive = Builder::new(BufWriter::with_capacity(BUFFER_BYTES, gzip));
+    pack(upload, file_name, gzip)?.finish()?.flush()
+}
+
+fn pack<W: Write>(upload: &Upload, file_name: &str, output: W) -> io::Result<W> {
+    let mut archive = Builder::new(BufWriter::with_capacity(BUFFER_BYTES, output));
     for entry in &upload.entries {
         append(&mut archive, upload, entry, file_name)?;
     }
-    let gzip = archive
+    archive
         .into_inner()?
         .into_inner()
-        .map_err(io::IntoInnerError::into_error)?;
-    gzip.finish()?.flush()
+        .map_err(io::IntoInnerError::into_error)
+}
+
+/// Judges by samples. What cannot be read here is left to the archive itself to report.
+fn is_worth_compressing(upload: &Upload) -> bool {
+    let total: u64 = upload.entries.iter().map(size).sum();
+    // Pieces that overlap would look like repetition.
+    let length = SAMPLE_BYTES.min(total / SAMPLES);
+    let mut gzip = GzEncoder::new(Vec::new(), COMPRESSION);
+    let mut taken = 0;
+    // The start of the entry at hand, counted over all bytes of the upload.
+    let mut start = 0;
+    let mut places = (0..SAMPLES)
+        .map(|sample| (2 * sample + 1) * total / (2 * SAMPLES))
+        .peekable();
+    for entry in &upload.entries {
+        let end = start + size(entry);
+        while let Some(place) = places.next_if(|&place| place < end) {
+            if let Ok(piece) = sample(&local_path(upload, entry), place - start, length) {
+                taken += piece.len();
+                let _ = gzip.write_all(&piece);
+            }
+        }
+        start = end;
+    }
+    let squeezed = gzip.finish().map_or(0, |bytes| bytes.len());
+    squeezed as f64 <= taken as f64 * WORTH_COMPRESSING
+}
+
+fn local_path(upload: &Upload, entry: &Entry) -> PathBuf {
+    // Joining nothing would put a slash behind a file's name.
+    match entry.path.as_str() {
+        "" => upload.from.clone(),
+        path => upload.from.join(path),
+    }
+}
+
+fn size(entry: &Entry) -> u64 {
+    match entry.kind {
+        EntryKind::File { size_bytes, .. } => size_bytes,
+        EntryKind::Directory | EntryKind::Symlink { .. } => 0,
+    }
+}
+
+/// Some bytes of a file, from a place on.
+fn sample(path: &Path, place: u64, length: u64) -> io::Result<Vec<u8>> {
+    let (mut file, _) = open(path)?;
+    file.seek(SeekFrom::Start(place))?;
+    let mut piece = Vec::new();
+    file.take(length).read_to_end(&mut piece)?;
+    Ok(piece)
 }
 
 fn append(
@@ -73,15 +134,12 @@ fn append(
     entry: &Entry,
     file_name: &str,
 ) -> io::Result<()> {
-    let (path, name) = if entry.path.is_empty() {
-        let name = match entry.kind {
-            EntryKind::Directory => ".",
-            _ => file_name,
-        };
-        (upload.from.clone(), PathBuf::from(name))
-    } else {
-        (upload.from.join(&entry.path), PathBuf::from(&entry.path))
-    };
+    let path = local_path(upload, entry);
+    let name = PathBuf::from(match (entry.path.as_str(), &entry.kind) {
+        ("", EntryKind::Directory) => ".",
+        ("", _) => file_name,
+        (path, _) => path,
+    });
     let member = |source| {
         io::Error::other(ArchiveError::Member {
             path: path.clone(),

@@ -48,7 +48,15 @@ fn archive(upload: &Upload) -> io::Result<Vec<u8>> {
 fn unpack(bytes: &[u8]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let mut tar = Command::new("tar")
-        .args(["-xzf", "-", "--no-same-owner", "-p", "-C"])
+        .args([
+            "-x",
+            "--use-compress-program=gzip --stdout --force",
+            "-f",
+            "-",
+            "--no-same-owner",
+            "-p",
+            "-C",
+        ])
         .arg(folder.path())
         .stdin(Stdio::piped())
         .stderr(Stdio::piped())
@@ -135,7 +143,8 @@ fn owners_travel_by_name() {
     };
     let entries = vec![file_entry("f", b"x", false)];
     let bytes = archive(&upload(source.path(), access, entries)).unwrap();
-    let mut read = tar::Archive::new(flate2::read::GzDecoder::new(&bytes[..]));
+    // One byte is not worth compressing.
+    let mut read = tar::Archive::new(&bytes[..]);
     let member = read.entries().unwrap().next().unwrap().unwrap();
     assert_eq!(member.header().username().unwrap(), Some("www-data"));
     assert_eq!(member.header().groupname().unwrap(), Some("adm"));
@@ -213,6 +222,34 @@ fn a_file_that_became_a_link_or_is_gone_is_an_error_with_its_path() {
         link.starts_with(&format!("cannot send {}: ", path.display())),
         "{link}"
     );
+}
+
+/// Bytes that no compressor shrinks.
+fn noise(count: usize) -> Vec<u8> {
+    let mut state = 1u64;
+    let next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()[0]
+    };
+    std::iter::repeat_with(next).take(count).collect()
+}
+
+#[test]
+fn only_what_shrinks_is_compressed_and_both_arrive() {
+    const SIZE: usize = 300_000;
+    let text = b"location / { proxy_pass http://127.0.0.1:8000; }\n".repeat(SIZE / 49);
+    for (content, shrinks) in [(noise(SIZE), false), (text, true)] {
+        let source = tempfile::tempdir().unwrap();
+        fs::write(source.path().join("f"), &content).unwrap();
+        let entries = vec![directory_entry(""), file_entry("f", &content, false)];
+        let bytes = archive(&upload(source.path(), Access::default(), entries)).unwrap();
+        assert_eq!(bytes.starts_with(&[0x1f, 0x8b]), shrinks);
+        assert_eq!(bytes.len() < content.len() / 2, shrinks);
+        let host = unpack(&bytes);
+        assert_eq!(fs::read(host.path().join("f")).unwrap(), content);
+    }
 }
 
 proptest! {

@@ -6,4 +6,5 @@ if [ -d "$to" ]; then
     exit 73
 fi
 mkdir -p "$(dirname "$to")"
-tar --extract --gzip --file=- --directory="$(dirname "$to")" --same-owner --same-permissions
+# The stream is compressed only where that saves something: forced, gzip passes on what is not.
+tar --extract --use-compress-program='gzip --stdout --force' --file=- --directory="$(dirname "$to")" --same-owner --same-permissions

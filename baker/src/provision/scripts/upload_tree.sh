@@ -11,4 +11,5 @@ if [ "$named" = yes ]; then
     chmod "$mode" "$to"
 fi
 # A link to a directory on the host (/lib on merged systems) stays one.
-tar --extract --gzip --file=- --directory="$to" --same-owner --same-permissions --keep-directory-symlink
+# The stream is compressed only where that saves something: forced, gzip passes on what is not.
+tar --extract --use-compress-program='gzip --stdout --force' --file=- --directory="$to" --same-owner --same-permissions --keep-directory-symlink
