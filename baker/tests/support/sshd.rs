@@ -104,6 +104,7 @@ impl Sshd {
     }
 
     /// What sshd logged.
+    #[allow(dead_code, clippy::allow_attributes, reason = "the benchmark does not read it")]
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.path("log")).unwrap_or_default()
     }
