@@ -234,7 +234,7 @@ async fn a_host_without_ssh_is_given_up_with_its_console_and_hints() {
         HOST,
         &[
             "never reachable over SSH",
-            "Connection refused",
+            "connection refused",
             "ssh_from",
             "the console of i-",
         ],

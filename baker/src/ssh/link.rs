@@ -176,8 +176,14 @@ impl Link {
 
 async fn connect(address: SocketAddr) -> Result<TcpStream, LinkError> {
     match tokio::time::timeout(TCP_CONNECT_TIMEOUT, TcpStream::connect(address)).await {
-        Err(_) => Err(LinkError::NotYet(format!("no answer from {address}"))),
-        Ok(Err(error)) => Err(LinkError::NotYet(format!("{address}: {error}"))),
+        Err(_) => Err(LinkError::NotYet("no answer".into())),
+        Ok(Err(error)) => Err(LinkError::NotYet(match error.kind() {
+            // The common ones in words without an error number.
+            io::ErrorKind::ConnectionRefused => "connection refused".into(),
+            io::ErrorKind::HostUnreachable => "no route to the host".into(),
+            io::ErrorKind::NetworkUnreachable => "no route to the network".into(),
+            _ => error.to_string(),
+        })),
         Ok(Ok(stream)) => {
             stream.set_nodelay(true).map_err(LinkError::Unusable)?;
             Ok(stream)

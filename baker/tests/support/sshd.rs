@@ -104,7 +104,11 @@ impl Sshd {
     }
 
     /// What sshd logged.
-    #[allow(dead_code, clippy::allow_attributes, reason = "the benchmark does not read it")]
+    #[allow(
+        dead_code,
+        clippy::allow_attributes,
+        reason = "the benchmark does not read it"
+    )]
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.path("log")).unwrap_or_default()
     }
