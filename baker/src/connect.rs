@@ -17,6 +17,7 @@ use crate::launch::Launched;
 use crate::plan::Plan;
 use crate::remote::{Command, ExitStatus, Host, HostError, OutputLine, OutputStream, Stdin};
 use crate::ssh::{self, Ssh, Target};
+use crate::terminal;
 use crate::wait::{Pace, WaitError};
 
 /// From launch to SSH: seconds on a lean image, minutes on a small instance with a busy first boot.
@@ -51,7 +52,7 @@ fi";
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// It never let us in.
-    #[error("the host was never reachable over SSH; {0}")]
+    #[error("the host was never reachable over SSH: {0}")]
     NeverReached(Box<Report>, #[source] ssh::ConnectError),
     /// Somebody else answered, or this machine cannot connect.
     #[error(transparent)]
@@ -78,36 +79,53 @@ pub struct Report {
     port: u16,
     cidr: String,
     address: Address,
+    last_seen: String,
     console: Vec<String>,
+}
+
+impl Report {
+    /// What to look at. A host that answers, if only to refuse, can be reached: then it is not the network.
+    fn reasons(&self) -> Vec<String> {
+        let Report {
+            subnet, port, cidr, ..
+        } = self;
+        if self.last_seen != ssh::NO_ANSWER {
+            return vec![
+                format!("the image: does it start sshd, on port {port}? its console may tell"),
+                "the user-data: does the image run cloud-init, which installs the keys?".into(),
+            ];
+        }
+        vec![
+            format!(
+                "the source: {cidr} may reach port {port}; is that the address that this machine shows to the host? \
+                 else set [build].ssh_from"
+            ),
+            match self.address {
+                Address::Public => format!(
+                    "the way: does {subnet} route to an internet gateway? else name another subnet, or set \
+                     [build].address = \"private\""
+                ),
+                Address::Private => format!(
+                    "the way: does this machine have a route to {subnet} (VPN, peering)? else set [build].address = \
+                     \"public\""
+                ),
+            },
+            format!("the network ACL of {subnet}, and firewalls on the way"),
+            "the image: does it bring up its network?".into(),
+        ]
+    }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Report {
-            instance_id,
-            subnet,
-            port,
-            cidr,
-            ..
-        } = self;
-        let route = match self.address {
-            Address::Public => format!(
-                "does {subnet} route to an internet gateway, and does it give a public address?"
-            ),
-            Address::Private => format!(
-                "does this machine have a route to {subnet} (VPN, peering)? else set [build].address = \"public\""
-            ),
-        };
-        write!(
-            f,
-            "possible reasons:\n  - the source: is {cidr}, which may reach port {port}, the address that this machine shows \
-             to it? else set [build].ssh_from\n  - the way: {route}\n  - the network ACL of {subnet}\n  - the image: does it run sshd \
-             and cloud-init?"
-        )?;
-        if self.console.is_empty() {
-            return write!(f, "\nthe console of {instance_id} shows nothing yet");
+        write!(f, "{}; look at:", self.last_seen)?;
+        for reason in self.reasons() {
+            write!(f, "\n  - {reason}")?;
         }
-        write!(f, "\nthe console of {instance_id} ended with:")?;
+        if self.console.is_empty() {
+            return write!(f, "\nthe console of {} shows nothing yet", self.instance_id);
+        }
+        write!(f, "\nthe console of {} ended with:", self.instance_id)?;
         self.console
             .iter()
             .try_for_each(|line| write!(f, "\n  | {line}"))
@@ -142,8 +160,14 @@ pub async fn connect(
     };
     let ssh = match connected {
         Ok(ssh) => ssh,
-        Err(error @ ssh::ConnectError::Unreachable(_)) => {
+        Err(ssh::ConnectError::Unreachable(wait)) => {
+            let last_seen = match &wait {
+                WaitError::TimedOut { last_seen, .. } => last_seen.clone(),
+                WaitError::Failed(never) => match *never {},
+            };
+            let error = ssh::ConnectError::Unreachable(wait);
             let report = Report {
+                last_seen,
                 instance_id: id.clone(),
                 subnet: plan.launch.subnet_id.clone(),
                 port: plan.security_group.port,
@@ -199,7 +223,7 @@ async fn console(aws: &Aws, id: &str) -> Vec<String> {
         .collect();
     lines[lines.len().saturating_sub(CONSOLE_LINES)..]
         .iter()
-        .map(|line| line.chars().filter(|c| !c.is_control()).collect())
+        .map(|line| terminal::clean(line))
         .collect()
 }
 
@@ -337,17 +361,22 @@ mod tests {
         assert!(output.stdout.is_empty());
     }
 
-    #[test]
-    fn the_report_names_what_to_look_at() {
-        let report = Report {
+    fn report(last_seen: &str) -> String {
+        Report {
             instance_id: "i-1".into(),
             subnet: "subnet-1".into(),
             port: 22,
             cidr: "10.0.0.1/32".into(),
             address: Address::Private,
+            last_seen: last_seen.into(),
             console: vec!["Kernel panic".into()],
-        };
-        let shown = report.to_string();
+        }
+        .to_string()
+    }
+
+    #[test]
+    fn silence_points_at_the_network() {
+        let shown = report(ssh::NO_ANSWER);
         for part in [
             "10.0.0.1/32",
             "subnet-1",
@@ -357,5 +386,12 @@ mod tests {
         ] {
             assert!(shown.contains(part), "{part} is not in:\n{shown}");
         }
+    }
+
+    #[test]
+    fn a_refusal_points_at_the_host() {
+        let shown = report("connection refused");
+        assert!(shown.contains("does it start sshd"), "{shown}");
+        assert!(!shown.contains("ssh_from"), "{shown}");
     }
 }

@@ -56,4 +56,6 @@ pub mod keys;
 
 pub mod progress;
 
+mod terminal;
+
 pub mod wait;

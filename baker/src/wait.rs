@@ -182,7 +182,7 @@ where
         let left = bound.saturating_sub(clock.now() - started);
         let seen = tokio::select! {
             seen = look() => seen,
-            () = clock.sleep(left.max(LAST_LOOK)) => Observation::NotYet(format!("{last_seen} (the last look got no answer)")),
+            () = clock.sleep(left.max(LAST_LOOK)) => Observation::NotYet(last_seen.clone()),
         };
         let elapsed = clock.now() - started;
         let jitter = rand::rng().random_range(-1.0..=1.0);

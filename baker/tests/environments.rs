@@ -235,7 +235,7 @@ async fn a_host_without_ssh_is_given_up_with_its_console_and_hints() {
         &[
             "never reachable over SSH",
             "connection refused",
-            "ssh_from",
+            "does it start sshd",
             "the console of i-",
         ],
     );

@@ -151,6 +151,9 @@ impl fmt::Display for CallError {
             Class::Capacity => "; name more [build].instance_types, or another subnet",
             Class::Unsupported => "; name another of [build].instance_types, or another subnet",
             Class::Throttled => "; the account makes too many requests, try again later",
+            Class::Transient if self.code.is_none() => {
+                "; check the network (VPN, proxy, AWS_ENDPOINT_URL) and try again"
+            }
             Class::Transient => "; try again",
             _ => "",
         })

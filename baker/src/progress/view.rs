@@ -6,6 +6,7 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::events::{Event, Outcome, Stage};
 use crate::remote::OutputStream;
+use crate::terminal::clean;
 
 const SPINNER: [char; 10] = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
 const SPINNER_FRAME: Duration = Duration::from_millis(100);
@@ -282,39 +283,6 @@ fn fit(text: &str, columns: usize) -> String {
         cut.push('…');
     }
     cut
-}
-
-/// What a host printed, made harmless for a terminal: no escape sequences, no control characters.
-fn clean(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '\x1b' => match chars.next() {
-                // CSI: parameters, then one final byte.
-                Some('[') => {
-                    chars.by_ref().find(|c| ('@'..='~').contains(c));
-                }
-                // OSC (window titles, links): up to BEL, or ESC and a backslash.
-                Some(']') => {
-                    while let Some(c) = chars.next() {
-                        if c == '\x07' || (c == '\x1b' && chars.next_if_eq(&'\\').is_some()) {
-                            break;
-                        }
-                    }
-                }
-                // Character sets and the like: one more byte.
-                Some('(' | ')' | '#') => {
-                    chars.next();
-                }
-                _ => {}
-            },
-            '\t' => out.push(' '),
-            c if c.is_control() => {}
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use ssh2::{BlockDirections, ErrorCode, MethodType, Session};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
-use super::Target;
+use super::{NO_ANSWER, Target};
 
 /// How long a SYN may stay unanswered. The kernel repeats it after one second; a fresh attempt takes over after the next.
 const TCP_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -176,7 +176,7 @@ impl Link {
 
 async fn connect(address: SocketAddr) -> Result<TcpStream, LinkError> {
     match tokio::time::timeout(TCP_CONNECT_TIMEOUT, TcpStream::connect(address)).await {
-        Err(_) => Err(LinkError::NotYet("no answer".into())),
+        Err(_) => Err(LinkError::NotYet(NO_ANSWER.into())),
         Ok(Err(error)) => Err(LinkError::NotYet(match error.kind() {
             // The common ones in words without an error number.
             io::ErrorKind::ConnectionRefused => "connection refused".into(),

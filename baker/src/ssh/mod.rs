@@ -20,6 +20,9 @@ use crate::keys::KeyPair;
 use crate::remote::{Command, ExitStatus, Host, HostError, OutputLine};
 use crate::wait::{self, Observation, Pace, WaitError};
 
+/// What is seen of a host that no packet comes back from.
+pub const NO_ANSWER: &str = "no answer";
+
 /// Whom to connect to, and as whom.
 #[derive(Debug)]
 pub struct Target {
