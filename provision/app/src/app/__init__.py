@@ -1,0 +1,1 @@
+"""A small web application: what a host of this image serves."""
