@@ -86,10 +86,16 @@ impl Disks {
     /// The writable folder of an unmounted disk becomes the layer `layer`: a rename, whatever its size.
     pub(crate) fn freeze_by_move(&self, host: &str, layer: &str) -> Result<()> {
         let upper = self.host_dir(host).join("upper");
-        fs::rename(&upper, self.layers.join(layer))
+        // First what a full disk can refuse: a host whose writes have become a layer that nobody knows of would lose them.
+        let next = self.host_dir(host).join("next");
+        fs::create_dir_all(&next)
+            .with_context(|| format!("could not go on with the disk of {host}"))?;
+        let frozen = self.layers.join(layer);
+        fs::rename(&upper, &frozen)
             .with_context(|| format!("could not freeze the disk of {host} as {layer}"))?;
-        fs::create_dir(&upper)?;
-        Ok(())
+        fs::rename(&next, &upper)
+            .or_else(|error| fs::rename(&frozen, &upper).and(Err(error)))
+            .with_context(|| format!("could not go on with the disk of {host}"))
     }
 
     /// The writable folder is copied, with everything an overlay needs (owners, attributes, whiteouts), to where no layer is looked for.
@@ -106,8 +112,12 @@ impl Disks {
                 &paths[1],
             ],
         )
-        .with_context(|| format!("could not copy the disk of {host} as {layer}"))?;
-        Ok(())
+        .map(drop)
+        .with_context(|| format!("could not copy the disk of {host} as {layer}"))
+        .inspect_err(|_| {
+            // Half a copy would stay for the lab's life, and a full disk is the likeliest cause.
+            let _ = remove_tree(&to);
+        })
     }
 
     /// A finished copy becomes the layer.
@@ -182,6 +192,26 @@ pub(crate) fn remove_tree(path: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[expect(clippy::unwrap_used, reason = "a test may panic")]
+    fn a_disk_that_cannot_be_frozen_keeps_what_was_written() {
+        let lab = tempfile::tempdir().unwrap();
+        let disks = Disks::new(Path::new("/base"), lab.path()).unwrap();
+        let upper = disks.host_dir("i-1").join("upper");
+        fs::create_dir_all(&upper).unwrap();
+        fs::write(upper.join("written"), "").unwrap();
+
+        // Something is in the way of the layer.
+        fs::create_dir_all(disks.layers.join("snap-1/in-the-way")).unwrap();
+        assert!(disks.freeze_by_move("i-1", "snap-1").is_err());
+        assert!(upper.join("written").exists());
+
+        disks.freeze_by_move("i-1", "snap-2").unwrap();
+        assert!(disks.layers.join("snap-2/written").exists());
+        assert_eq!(fs::read_dir(&upper).unwrap().count(), 0);
+        assert!(!disks.host_dir("i-1").join("next").exists());
+    }
 
     #[test]
     fn mounts_below_a_folder_are_undone_last_first_and_neighbours_are_left_alone() {
