@@ -125,6 +125,7 @@ impl Server {
     pub(crate) async fn serve(self) {
         loop {
             let Ok((stream, _)) = self.listener.accept().await else {
+                tokio::time::sleep(crate::front_door::ACCEPT_PAUSE).await;
                 continue;
             };
             if let Err(error) = self.answer(stream).await {

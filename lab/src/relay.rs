@@ -40,6 +40,8 @@ impl Relay {
         let mut connections = tokio::task::JoinSet::new();
         loop {
             let Ok((stream, _)) = self.listener.accept().await else {
+                // Out of descriptors, most likely: others may be freed meanwhile.
+                tokio::time::sleep(crate::front_door::ACCEPT_PAUSE).await;
                 continue;
             };
             connections.spawn(relay(stream, self.port, self.egress.clone()));

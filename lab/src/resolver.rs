@@ -94,7 +94,10 @@ impl Zone {
                 .filter_map(|part| part.parse().ok())
                 .collect();
             return match octets[..] {
-                [10, b, c, d] => Known::Pointer(format!("ip-10-{b}-{c}-{d}.ec2.internal.")),
+                // A VPC may have any of the private ranges.
+                [a, b, c, d] if Ipv4Addr::new(a, b, c, d).is_private() => {
+                    Known::Pointer(format!("ip-{a}-{b}-{c}-{d}.ec2.internal."))
+                }
                 _ => Known::Nothing,
             };
         }

@@ -83,9 +83,12 @@ impl Ledger {
         if let Some(log) = &mut inner.log
             && let Err(error) = log.write_all(&text)
         {
-            // The requests matter more than their log: say it once and go on without.
-            eprintln!("lab: the request log cannot be written and ends here: {error}");
+            // The requests matter more than their log: say it once, if anybody still listens, and go on without.
             inner.log = None;
+            let _ = writeln!(
+                io::stderr(),
+                "lab: the request log cannot be written and ends here: {error}"
+            );
         }
     }
 

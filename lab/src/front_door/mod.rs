@@ -24,7 +24,7 @@ pub use ledger::Ledger;
 /// Requests under way may take this long to end after the shutdown has begun.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(2);
 /// After a failed accept (out of descriptors, most likely): others may be freed meanwhile.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// What all connections share.
 #[derive(Debug, Clone)]

@@ -76,6 +76,8 @@ impl Metadata {
         let mut connections = tokio::task::JoinSet::new();
         loop {
             let Ok((stream, peer)) = self.listener.accept().await else {
+                // Out of descriptors, most likely: others may be freed meanwhile.
+                tokio::time::sleep(crate::front_door::ACCEPT_PAUSE).await;
                 continue;
             };
             let context = self.context.clone();
