@@ -15,7 +15,9 @@ use crate::log::Log;
 use crate::machine::{Boot, Ended, Machine};
 use crate::network::{Bridge, HostNetwork, parse_address};
 use crate::reconcile::{Action, Found, Wanted, decide};
-use crate::records::{Instance, InstanceState as State, Records, Snapshot, StateReason};
+use crate::records::{
+    ControlError, Instance, InstanceState as State, Records, Snapshot, StateReason,
+};
 
 /// What all hosts of a lab share.
 pub(crate) struct Site {
@@ -219,7 +221,7 @@ impl Host {
             Action::Destroy => {
                 self.destroy().await?;
                 self.visible_for(self.site.timing.shutting_down()).await;
-                self.announce(State::Terminated, None).await
+                self.announce(State::Terminated, None).await.map(drop)
             }
             Action::Announce(state) => {
                 match state {
@@ -228,12 +230,12 @@ impl Host {
                     _ => {}
                 }
                 let by_itself = matches!(state, State::Stopping | State::ShuttingDown);
-                self.ended = None;
-                self.announce(
-                    state,
-                    by_itself.then_some("Client.InstanceInitiatedShutdown"),
-                )
-                .await
+                let reason = by_itself.then_some("Client.InstanceInitiatedShutdown");
+                // That it ended while it was pending is acted on once it counts as running.
+                if self.announce(state, reason).await? && state != State::Running {
+                    self.ended = None;
+                }
+                Ok(())
             }
             Action::Wait | Action::Leave => Ok(()),
         }
@@ -343,22 +345,42 @@ impl Host {
         tokio::time::sleep(least.saturating_sub(self.since.elapsed())).await;
     }
 
-    async fn announce(&self, state: State, reason_code: Option<&str>) -> Result<()> {
+    /// Whether the record took it.
+    async fn announce(&self, state: State, reason_code: Option<&str>) -> Result<bool> {
         let reason = reason_code.map(|code| StateReason {
             code: code.to_owned(),
             message: "Instance initiated shutdown".to_owned(),
         });
-        Ok(self
-            .site
-            .hub
-            .control()
+        let control = self.site.hub.control();
+        match control
             .set_instance_state(&self.id, state, reason.as_ref())
-            .await?)
+            .await
+        {
+            // The record has moved on meanwhile (a client terminated the instance, say), or nobody can be told: not the host's
+            // fault. The next reading tells what to do.
+            Err(
+                error @ (ControlError::Conflict { .. }
+                | ControlError::NotFound { .. }
+                | ControlError::Unreachable { .. }),
+            ) => {
+                self.site.log.line(&format!(
+                    "{}: could not be announced as {}: {error:#}",
+                    self.id,
+                    state.name()
+                ));
+                Ok(false)
+            }
+            other => Ok(other.map(|()| true)?),
+        }
     }
 
     /// As on AWS, an instance that can't be started terminates and says why.
     async fn fail(&mut self, error: &anyhow::Error) {
-        let _ = self.destroy().await;
+        if let Err(error) = self.destroy().await {
+            self.site
+                .log
+                .line(&format!("{}: could not be removed: {error:#}", self.id));
+        }
         let reason = StateReason {
             code: "Server.InternalError".into(),
             message: format!("{error:#}"),

@@ -6,7 +6,8 @@
 mod support;
 
 use aws_sdk_ec2::types::ShutdownBehavior;
-use lab::Lab;
+use base64::Engine as _;
+use lab::{Lab, LabConfig};
 use support::{Rig, until};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -208,6 +209,31 @@ async fn a_shutdown_inside_stops_or_terminates_as_the_launch_said() {
         "a reboot inside is none of EC2's business"
     );
     assert!(!rig.ssh(&reboots, "uptime").await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_powers_itself_off_while_pending_is_stopped_and_not_booted_again() {
+    let mut config = LabConfig::default();
+    config.timing.pending_ms = 5000;
+    let lab = Lab::start_with(config, |_| ()).unwrap();
+    let rig = Rig::new(&lab).await;
+    let user_data = "#cloud-config\nbootcmd: [[poweroff, --force]]\n";
+    let id = rig
+        .launch(&rig.ubuntu().await, user_data, ShutdownBehavior::Stop)
+        .await;
+    rig.until_state(&id, "stopped").await;
+    let answer = rig
+        .ec2
+        .get_console_output()
+        .instance_id(&id)
+        .send()
+        .await
+        .unwrap();
+    let console = base64::engine::general_purpose::STANDARD
+        .decode(answer.output().unwrap())
+        .unwrap();
+    let console = String::from_utf8_lossy(&console);
+    assert_eq!(console.matches("Welcome to ").count(), 1, "{console}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
