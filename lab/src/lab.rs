@@ -183,9 +183,20 @@ pub(crate) async fn run(
     let (entry, subnet) = registry.enter(&name)?;
     let mut parts = JoinSet::new();
     let result = match bring_up(&config, entry, subnet, &registry, say, &mut parts).await {
-        Ok(running) => {
+        Ok(mut running) => {
             ready(running.entry, running.up, running.requests);
-            stop.await;
+            tokio::pin!(stop);
+            tokio::select! {
+                () = &mut stop => {}
+                ended = running.moto.ended() => {
+                    // Nothing can be asked of the lab any more, but its hosts and logs are there to be looked at.
+                    running.site.log.line(&match ended {
+                        Ok(status) => format!("moto ended by itself ({status}); moto.log says why, and only `lab down` is left"),
+                        Err(error) => format!("moto cannot be waited for: {error}"),
+                    });
+                    stop.await;
+                }
+            }
             parts.shutdown().await;
             let site = running.site;
             tokio::task::spawn_blocking(move || site.gate.close()).await?;

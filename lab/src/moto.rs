@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdin, Command};
 
 use crate::python::{Environment, Progress, PythonError, last_lines};
 
@@ -102,6 +102,8 @@ pub enum MotoError {
 #[derive(Debug)]
 pub struct Moto {
     child: Child,
+    /// moto ends when this closes. Kept apart, because waiting for the child would close it.
+    stdin: Option<ChildStdin>,
     address: SocketAddr,
 }
 
@@ -118,6 +120,7 @@ impl Moto {
         let mut child = spawn(&environment, &extension, options)?;
         match tokio::time::timeout(START_LIMIT, listening_port(&mut child)).await {
             Ok(Some(port)) => Ok(Self {
+                stdin: child.stdin.take(),
                 child,
                 address: (Ipv4Addr::LOCALHOST, port).into(),
             }),
@@ -169,7 +172,7 @@ impl Moto {
 
     /// Ends moto and waits until it is gone.
     pub async fn stop(mut self) {
-        drop(self.child.stdin.take());
+        drop(self.stdin.take());
         if tokio::time::timeout(END_LIMIT, self.child.wait())
             .await
             .is_err()

@@ -109,7 +109,7 @@ pub(super) async fn answer(
         // 503 is what AWS answers when it cannot, and what clients retry.
         plain(
             StatusCode::SERVICE_UNAVAILABLE,
-            &format!("the lab's records do not answer: {error}"),
+            &format!("moto, which keeps the lab's records, does not answer ({error}): see moto.log and lab.log in the lab's folder"),
         )
     });
     door.ledger.record(
