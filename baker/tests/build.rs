@@ -4,82 +4,15 @@
 
 #[path = "support/bakery.rs"]
 mod bakery;
+#[path = "support/guest.rs"]
+mod guest;
 
-use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
-use std::sync::Arc;
-use std::time::Duration;
 
-use aws_sdk_ec2::types::{InstanceStateName, InstanceType};
-use baker::events::Events;
-use baker::keys::KeyPair;
-use baker::plan::user_data::{self, Inputs};
-use baker::remote::{Command, ExitStatus, Host, Stdin};
-use baker::ssh::{Ssh, Target};
-use base64::Engine;
+use aws_sdk_ec2::types::InstanceStateName;
 
 use bakery::{Bakery, run, state, text, until};
-
-const SOON: Duration = Duration::from_secs(60);
-
-/// Boots an instance from an image with keys of its own, as a user of the image would.
-async fn boot(bakery: &Bakery, image_id: &str) -> Ssh {
-    let host_key = KeyPair::generate("host").unwrap();
-    let user_key = Arc::new(KeyPair::generate("user").unwrap());
-    let user_data = user_data::render(&Inputs {
-        user: "ubuntu",
-        authorized_key: user_key.public_openssh(),
-        host_private_key: host_key.private_openssh(),
-        host_public_key: host_key.public_openssh(),
-        power_off_after: Duration::from_secs(600),
-    });
-    let launched = bakery
-        .ec2
-        .run_instances()
-        .image_id(image_id)
-        .instance_type(InstanceType::T3Micro)
-        .min_count(1)
-        .max_count(1)
-        .user_data(base64::engine::general_purpose::STANDARD.encode(user_data.expose()))
-        .send()
-        .await
-        .unwrap();
-    let id = launched.instances()[0].instance_id().unwrap().to_owned();
-    let address = until("the instance to run", || async {
-        let instances = bakery.instances().await;
-        let found = instances
-            .iter()
-            .find(|instance| instance.instance_id() == Some(&id))?;
-        (state(found) == InstanceStateName::Running)
-            .then(|| found.private_ip_address().unwrap().to_owned())
-    })
-    .await;
-    let target = Target {
-        address: SocketAddr::new(address.parse().unwrap(), 22),
-        user: "ubuntu".into(),
-        user_key,
-        host_key: host_key.public_blob().to_vec(),
-    };
-    Ssh::connect(target, SOON, &Events::discard())
-        .await
-        .unwrap()
-}
-
-/// What a command prints on the host.
-async fn ask(ssh: &Ssh, line: &str) -> String {
-    let mut lines = Vec::new();
-    let command = Command {
-        line: line.into(),
-        stdin: Stdin::Empty,
-        timeout: SOON,
-    };
-    let status = ssh
-        .run(command, &mut |line| lines.push(line.text))
-        .await
-        .unwrap();
-    assert_eq!(status, ExitStatus::Code(0), "{line}: {lines:?}");
-    lines.join("\n")
-}
+use guest::Guest;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_recipe_becomes_an_image_that_boots_as_it_was_baked() {
@@ -154,24 +87,22 @@ command = "/srv/app/bin/start | grep -qx started"
         manifest["bake_id"].as_str()
     );
 
-    let ssh = boot(&bakery, image_id).await;
+    let guest = Guest::boot(&bakery, image_id).await;
     assert_eq!(
-        ask(&ssh, "sudo cat /srv/app/conf/current").await,
+        guest.ask("sudo cat /srv/app/conf/current").await,
         "port = 8000"
     );
-    assert_eq!(ask(&ssh, "cat /srv/ran-as").await, "root");
+    assert_eq!(guest.ask("cat /srv/ran-as").await, "root");
     assert_eq!(
-        ask(&ssh, "stat -c '%U %a' /srv/app/bin/start").await,
+        guest.ask("stat -c '%U %a' /srv/app/bin/start").await,
         "www-data 755"
     );
     // It is a host of its own, not the one that it was baked on.
     assert_ne!(
-        ask(&ssh, "hostname").await,
-        ask(&ssh, "cat /srv/baked-on").await
+        guest.ask("hostname").await,
+        guest.ask("cat /srv/baked-on").await
     );
-    let keys = ask(
-        &ssh,
-        "sudo cat /home/ubuntu/.ssh/authorized_keys /root/.ssh/authorized_keys 2>/dev/null || true",
+    let keys = guest.ask("sudo cat /home/ubuntu/.ssh/authorized_keys /root/.ssh/authorized_keys 2>/dev/null || true",
     )
     .await;
     assert!(

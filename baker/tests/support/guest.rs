@@ -1,0 +1,94 @@
+//! An instance booted from an image, as a user of the image would: with keys of its own, looked at over SSH.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(
+    clippy::allow_attributes,
+    dead_code,
+    reason = "each test file uses its own part"
+)]
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_ec2::types::{InstanceStateName, InstanceType};
+use baker::events::Events;
+use baker::keys::KeyPair;
+use baker::plan::user_data::{self, Inputs};
+use baker::remote::{Command, ExitStatus, Host, Stdin};
+use baker::ssh::{Ssh, Target};
+use base64::Engine;
+
+use super::bakery::{Bakery, state, until};
+
+const SOON: Duration = Duration::from_secs(60);
+
+/// A running instance.
+pub(crate) struct Guest {
+    /// Its private address, which this machine can reach.
+    pub(crate) address: IpAddr,
+    ssh: Ssh,
+}
+
+impl Guest {
+    /// Launches the image and waits until the instance lets its user in.
+    pub(crate) async fn boot(bakery: &Bakery, image_id: &str) -> Guest {
+        let host_key = KeyPair::generate("host").unwrap();
+        let user_key = Arc::new(KeyPair::generate("user").unwrap());
+        let user_data = user_data::render(&Inputs {
+            user: "ubuntu",
+            authorized_key: user_key.public_openssh(),
+            host_private_key: host_key.private_openssh(),
+            host_public_key: host_key.public_openssh(),
+            power_off_after: Duration::from_secs(600),
+        });
+        let launched = bakery
+            .ec2
+            .run_instances()
+            .image_id(image_id)
+            .instance_type(InstanceType::T3Micro)
+            .min_count(1)
+            .max_count(1)
+            .user_data(base64::engine::general_purpose::STANDARD.encode(user_data.expose()))
+            .send()
+            .await
+            .unwrap();
+        let id = launched.instances()[0].instance_id().unwrap().to_owned();
+        let address = until("the instance to run", || async {
+            let instances = bakery.instances().await;
+            let found = instances
+                .iter()
+                .find(|instance| instance.instance_id() == Some(&id))?;
+            (state(found) == InstanceStateName::Running)
+                .then(|| found.private_ip_address().unwrap().parse().unwrap())
+        })
+        .await;
+        let target = Target {
+            address: SocketAddr::new(address, 22),
+            user: "ubuntu".into(),
+            user_key,
+            host_key: host_key.public_blob().to_vec(),
+        };
+        let ssh = Ssh::connect(target, SOON, &Events::discard())
+            .await
+            .unwrap();
+        Guest { address, ssh }
+    }
+
+    /// What a command prints on the host; it must succeed.
+    pub(crate) async fn ask(&self, line: &str) -> String {
+        let mut lines = Vec::new();
+        let command = Command {
+            line: line.into(),
+            stdin: Stdin::Empty,
+            timeout: SOON,
+        };
+        let status = self
+            .ssh
+            .run(command, &mut |line| lines.push(line.text))
+            .await
+            .unwrap();
+        assert_eq!(status, ExitStatus::Code(0), "{line}: {lines:?}");
+        lines.join("\n")
+    }
+}
