@@ -169,7 +169,7 @@ pub async fn connect(
             let report = Report {
                 last_seen,
                 instance_id: id.clone(),
-                subnet: plan.launch.subnet_id.clone(),
+                subnet: launched.subnet_id.clone(),
                 port: plan.security_group.port,
                 cidr: plan.security_group.cidr.clone(),
                 address: plan.login.address,

@@ -21,6 +21,8 @@ pub struct Facts {
     pub source_image: SourceImage,
     /// Where the instance goes.
     pub subnet: Subnet,
+    /// Where it may go as well when there is no capacity: of the same VPC, with the same kind of addresses. Best first.
+    pub spare_subnets: Vec<Subnet>,
     /// The address to connect to; `auto` is decided.
     pub address: Address,
     /// The CIDR that may reach port 22.
@@ -174,15 +176,16 @@ pub async fn look_up(aws: &Aws, recipe: &Recipe, events: &Events) -> Result<Fact
         Ok(identity.account.unwrap_or_default())
     };
     let ground = async {
-        let found = network::find(aws, build.subnet.as_deref(), &build.instance_types).await?;
+        let (found, spare) =
+            network::find(aws, build.subnet.as_deref(), &build.instance_types).await?;
         let address = found.address(build.address);
         let ssh_from = match &build.ssh_from {
             Some(cidr) => cidr.clone(),
             None => caller::cidr(address, found.host_inside()).await?,
         };
-        Ok((found.subnet, address, ssh_from))
+        Ok(((found.subnet, spare), address, ssh_from))
     };
-    let (account, source_image, (subnet, address, ssh_from)) =
+    let (account, source_image, ((subnet, spare_subnets), address, ssh_from)) =
         tokio::try_join!(account, source_image::find(aws, &recipe.source), ground)?;
     events.note(format!(
         "source image {} ({})",
@@ -202,6 +205,7 @@ pub async fn look_up(aws: &Aws, recipe: &Recipe, events: &Events) -> Result<Fact
         region: aws.region.clone(),
         source_image,
         subnet,
+        spare_subnets,
         address,
         ssh_from,
     })

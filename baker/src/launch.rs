@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aws_sdk_ec2::operation::run_instances::builders::RunInstancesFluentBuilder;
@@ -41,6 +42,8 @@ pub struct Launched {
     pub instance_id: String,
     /// The type that had capacity.
     pub instance_type: String,
+    /// The subnet that had it.
+    pub subnet_id: String,
     /// Where to connect to.
     pub address: IpAddr,
 }
@@ -56,14 +59,14 @@ pub enum LaunchError {
     Call(#[from] CallError),
     /// AWS has none of the wanted types.
     #[error(
-        "none of the instance types {} can be had in {subnet} now; name more [build].instance_types, or a subnet in \
-         another zone", .tried.join(", ")
+        "none of the instance types {} can be had in {} now; name more [build].instance_types, or a subnet in another \
+         zone", .types.join(", "), .subnets.join(", ")
     )]
     NoCapacity {
         /// In the order tried.
-        tried: Vec<String>,
-        /// Where.
-        subnet: String,
+        types: Vec<String>,
+        /// In the order tried.
+        subnets: Vec<String>,
         /// What AWS said to the last one.
         #[source]
         source: CallError,
@@ -110,8 +113,7 @@ pub async fn launch(
     events: &Events,
 ) -> Result<Launched, LaunchError> {
     let group_id = security_group(aws, &plan.security_group, journal, events).await?;
-    let (instance, instance_type) =
-        instance(aws, plan, &group_id, user_data, journal, events).await?;
+    let (instance, place) = instance(aws, plan, &group_id, user_data, journal, events).await?;
     let instance_id = instance.instance_id.unwrap_or_default();
     let running = aws::wait_for_state(
         aws,
@@ -130,12 +132,13 @@ pub async fn launch(
     match address.and_then(|address| address.parse().ok()) {
         Some(address) => Ok(Launched {
             instance_id,
-            instance_type,
+            instance_type: place.instance_type.to_owned(),
+            subnet_id: place.subnet_id.to_owned(),
             address,
         }),
         None => Err(LaunchError::NoAddress {
             instance_id,
-            subnet: plan.launch.subnet_id.clone(),
+            subnet: place.subnet_id.to_owned(),
             kind,
         }),
     }
@@ -256,27 +259,43 @@ fn gave_up(error: WaitError<CallError>) -> LaunchError {
     }
 }
 
-/// Tries the wanted types in order, each under a token of its own: EC2 refuses a token that comes with other parameters.
-async fn instance(
+/// A type and a subnet to try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Place<'a> {
+    instance_type: &'a str,
+    subnet_id: &'a str,
+}
+
+/// Every type in every subnet: a lack of capacity is one of a zone, so the preferred type is tried everywhere first.
+fn places(launch: &Launch) -> impl Iterator<Item = Place<'_>> {
+    launch.instance_types.iter().flat_map(|instance_type| {
+        launch.subnet_ids.iter().map(move |subnet_id| Place {
+            instance_type,
+            subnet_id,
+        })
+    })
+}
+
+/// Tries places in order, each under a token of its own: EC2 refuses a token that comes with other parameters.
+async fn instance<'a>(
     aws: &Aws,
-    plan: &Plan,
+    plan: &'a Plan,
     group_id: &str,
     user_data: &UserData,
     journal: &Journal,
     events: &Events,
-) -> Result<(Instance, String), LaunchError> {
+) -> Result<(Instance, Place<'a>), LaunchError> {
     let launch = &plan.launch;
     let mut last = None;
-    for (attempt, instance_type) in launch.instance_types.iter().enumerate() {
+    for (attempt, place) in places(launch).enumerate() {
         let token = match attempt {
             0 => launch.client_token.clone(),
             again => format!("{}-{}", launch.client_token, again + 1),
         };
         journal.intend(Kind::Instance, &token)?;
-        let request = request(aws, plan, group_id, user_data)
-            .instance_type(InstanceType::from(instance_type.as_str()))
-            .client_token(&token);
-        match run(request, events).await {
+        let request = self::place(request(aws, plan, user_data), launch, place, group_id);
+        let unanswered = AtomicBool::new(false);
+        match run(request.client_token(&token), &unanswered, events).await {
             Ok(instance) => {
                 let id = instance.instance_id.clone().unwrap_or_default();
                 journal.created(Kind::Instance, &token, &id)?;
@@ -284,14 +303,24 @@ async fn instance(
                     kind: Kind::Instance.name(),
                     id,
                 });
-                return Ok((instance, instance_type.clone()));
+                return Ok((instance, place));
             }
             Err(WaitError::Failed(error)) => {
-                journal.refused(Kind::Instance, &token)?;
+                // After a call without an answer, a refused one does not prove that there is nothing.
+                if !unanswered.load(Ordering::Relaxed) {
+                    journal.refused(Kind::Instance, &token)?;
+                }
                 if !matches!(error.class, Class::Capacity | Class::Unsupported) {
                     return Err(error.into());
                 }
-                events.warn(format!("no {instance_type}: {}", error.message));
+                let Place {
+                    instance_type,
+                    subnet_id,
+                } = place;
+                events.warn(format!(
+                    "no {instance_type} in {subnet_id}: {}",
+                    error.message
+                ));
                 last = Some(error);
             }
             // Perhaps AWS made it and the answer was lost: the intent stays, and the tag finds it.
@@ -299,8 +328,8 @@ async fn instance(
         }
     }
     Err(LaunchError::NoCapacity {
-        tried: launch.instance_types.clone(),
-        subnet: launch.subnet_id.clone(),
+        types: launch.instance_types.clone(),
+        subnets: launch.subnet_ids.clone(),
         source: last.unwrap_or_else(|| CallError {
             operation: "ec2:RunInstances",
             class: Class::Refused,
@@ -311,9 +340,10 @@ async fn instance(
 }
 
 /// Sends the launch until AWS takes or refuses it. The SDK's own retries are off: it would repeat a lack of capacity,
-/// which EC2 reports as a server error.
+/// which EC2 reports as a server error. Tells whether a call got no answer on the way.
 async fn run(
     request: RunInstancesFluentBuilder,
+    unanswered: &AtomicBool,
     events: &Events,
 ) -> Result<Instance, WaitError<CallError>> {
     let once = || aws_sdk_ec2::config::Builder::new().retry_config(RetryConfig::disabled());
@@ -333,7 +363,10 @@ async fn run(
             match answer.map(|launched| launched.instances.unwrap_or_default().pop()) {
                 Ok(Some(instance)) => Observation::Ready(instance),
                 Ok(None) => Observation::Hiccup("an answer without an instance".into()),
-                Err(error) if error.class.passes() => Observation::Hiccup(error.to_string()),
+                Err(error) if error.class.passes() => {
+                    unanswered.fetch_or(error.code.is_none(), Ordering::Relaxed);
+                    Observation::Hiccup(error.to_string())
+                }
                 Err(error) if error.code.as_deref() == Some("InvalidGroup.NotFound") => {
                     Observation::NotYet("the security group is not visible yet".into())
                 }
@@ -344,17 +377,11 @@ async fn run(
     .await
 }
 
-/// The launch without its type and token.
-fn request(
-    aws: &Aws,
-    plan: &Plan,
-    group_id: &str,
-    user_data: &UserData,
-) -> RunInstancesFluentBuilder {
+/// The launch without its place and token.
+fn request(aws: &Aws, plan: &Plan, user_data: &UserData) -> RunInstancesFluentBuilder {
     let launch = &plan.launch;
     let encoded = base64::engine::general_purpose::STANDARD.encode(user_data.expose());
-    let request = aws
-        .ec2
+    aws.ec2
         .run_instances()
         .image_id(&plan.source_image.id)
         .min_count(1)
@@ -376,22 +403,23 @@ fn request(
         }))
         .tag_specifications(tags(ResourceType::Instance, &launch.tags))
         .tag_specifications(tags(ResourceType::Volume, &launch.tags))
-        .tag_specifications(tags(ResourceType::NetworkInterface, &launch.tags));
-    place(request, launch, group_id)
+        .tag_specifications(tags(ResourceType::NetworkInterface, &launch.tags))
 }
 
-/// Subnet and group; as an interface only where a public address is asked for, because only an interface can ask. A
+/// Type, subnet and group; the latter as an interface only where a public address is asked for, because only an interface can ask. A
 /// private bake leaves the subnet's default alone: its host may need a public address for the way out.
 fn place(
     request: RunInstancesFluentBuilder,
     launch: &Launch,
+    place: Place<'_>,
     group_id: &str,
 ) -> RunInstancesFluentBuilder {
+    let request = request.instance_type(InstanceType::from(place.instance_type));
     if launch.public_address {
         request.network_interfaces(
             InstanceNetworkInterfaceSpecification::builder()
                 .device_index(0)
-                .subnet_id(&launch.subnet_id)
+                .subnet_id(place.subnet_id)
                 .groups(group_id)
                 .associate_public_ip_address(true)
                 .delete_on_termination(true)
@@ -399,7 +427,7 @@ fn place(
         )
     } else {
         request
-            .subnet_id(&launch.subnet_id)
+            .subnet_id(place.subnet_id)
             .security_group_ids(group_id)
     }
 }
@@ -418,4 +446,41 @@ fn root_device(device: &RootDevice) -> BlockDeviceMapping {
                 .build(),
         )
         .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_preferred_type_is_tried_in_every_subnet_before_the_next() {
+        let launch = Launch {
+            client_token: "b".into(),
+            instance_types: vec!["t3.medium".into(), "t3a.medium".into()],
+            subnet_ids: vec!["subnet-a".into(), "subnet-b".into()],
+            public_address: false,
+            root_device: RootDevice {
+                device_name: "/dev/sda1".into(),
+                size_gib: 8,
+                volume_type: "gp3".into(),
+                iops: None,
+                throughput_mibps: None,
+            },
+            instance_profile: None,
+            power_off_after: Duration::from_secs(60),
+            tags: BTreeMap::new(),
+        };
+        let tried: Vec<(&str, &str)> = places(&launch)
+            .map(|place| (place.instance_type, place.subnet_id))
+            .collect();
+        assert_eq!(
+            tried,
+            [
+                ("t3.medium", "subnet-a"),
+                ("t3.medium", "subnet-b"),
+                ("t3a.medium", "subnet-a"),
+                ("t3a.medium", "subnet-b"),
+            ]
+        );
+    }
 }

@@ -111,8 +111,8 @@ pub struct Launch {
     pub client_token: String,
     /// Types to try in order when one has no capacity; never empty.
     pub instance_types: Vec<String>,
-    /// Where it goes.
-    pub subnet_id: String,
+    /// Where to try each type, in order; never empty, all of one VPC.
+    pub subnet_ids: Vec<String>,
     /// Ask for a public address, whatever the subnet's default is.
     pub public_address: bool,
     /// Its root disk.
@@ -216,7 +216,10 @@ pub fn plan(
         launch: Launch {
             client_token: bake_id.to_string(),
             instance_types: recipe.build.instance_types.clone(),
-            subnet_id: facts.subnet.id.clone(),
+            subnet_ids: std::iter::once(&facts.subnet)
+                .chain(&facts.spare_subnets)
+                .map(|subnet| subnet.id.clone())
+                .collect(),
             public_address: facts.address == Address::Public,
             root_device,
             instance_profile: recipe.build.instance_profile.clone(),

@@ -125,26 +125,37 @@ async fn what_is_not_visible_yet_is_not_missing() {
     bakery.holds_only(&[&image]).await;
 }
 
+/// No capacity for the preferred type, a number of times.
+fn full(bakery: &Bakery, times: usize) -> FaultDoor {
+    let metal = &["Action=RunInstances", "InstanceType=m5.metal"];
+    let fault = Fault::Refuse(500, "InsufficientInstanceCapacity");
+    FaultDoor::open(bakery.lab.endpoint(), vec![rule(metal, times, fault)])
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_type_without_capacity_gives_way_to_the_next() {
+async fn a_zone_without_capacity_gives_way_to_another_one() {
     let bakery = Bakery::open();
-    let door = FaultDoor::open(
-        bakery.lab.endpoint(),
-        vec![rule(
-            &["Action=RunInstances", "InstanceType=m5.metal"],
-            1,
-            Fault::Refuse(500, "InsufficientInstanceCapacity"),
-        )],
-    );
+    let door = full(&bakery, 1);
     let ended = build(&bakery, &door);
     let (image, instance_type) = made(&ended);
     door.all_happened();
-    assert_eq!(instance_type, "t3.medium");
+    assert_eq!(instance_type, "m5.metal");
     assert!(
-        ended.stderr.contains("warning: no m5.metal"),
+        ended.stderr.contains("warning: no m5.metal in subnet-"),
         "{}",
         ended.stderr
     );
+    bakery.holds_only(&[&image]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_type_without_capacity_anywhere_gives_way_to_the_next_type() {
+    let bakery = Bakery::open();
+    let subnets = bakery.ec2.describe_subnets().send().await.unwrap();
+    let door = full(&bakery, subnets.subnets().len());
+    let (image, instance_type) = made(&build(&bakery, &door));
+    door.all_happened();
+    assert_eq!(instance_type, "t3.medium");
     bakery.holds_only(&[&image]).await;
 }
 

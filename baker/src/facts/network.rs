@@ -38,12 +38,12 @@ impl Found {
     }
 }
 
-/// The named subnet, or the best of the default VPC's.
+/// The named subnet, or the best of the default VPC's and the others that can stand in for it.
 pub(super) async fn find(
     aws: &Aws,
     named: Option<&str>,
     instance_types: &[String],
-) -> Result<Found, FactsError> {
+) -> Result<(Found, Vec<Subnet>), FactsError> {
     if let Some(id) = named {
         let none = || FactsError::NoSubnet {
             id: id.to_owned(),
@@ -56,6 +56,7 @@ pub(super) async fn find(
                 .unwrap_or_default()
                 .into_iter()
                 .find_map(found)
+                .map(|found| (found, Vec::new()))
                 .ok_or_else(none),
             Err(error) if error.class == Class::NotFound => Err(none()),
             Err(error) => Err(error.into()),
@@ -64,7 +65,7 @@ pub(super) async fn find(
     let (subnets, zones) = tokio::join!(default_subnets(aws), zones_offering(aws, instance_types));
     let subnets = subnets?;
     match choose(subnets, &zones) {
-        Some(found) => Ok(found),
+        Some(chosen) => Ok(chosen),
         None => Err(no_default(aws).await?),
     }
 }
@@ -160,15 +161,15 @@ fn found(subnet: aws_sdk_ec2::types::Subnet) -> Option<Found> {
 }
 
 /// The subnet whose zone has the most preferred type; among equals the one with the most free addresses, and then the
-/// first by zone, so that the same ground gives the same choice.
-fn choose(subnets: Vec<Found>, zones: &[BTreeSet<String>]) -> Option<Found> {
+/// first by zone, so that the same ground gives the same choice. Then, in the same order, those that can stand in for it.
+fn choose(mut subnets: Vec<Found>, zones: &[BTreeSet<String>]) -> Option<(Found, Vec<Subnet>)> {
     let rank = |found: &Found| {
         zones
             .iter()
             .position(|offering| offering.contains(&found.subnet.availability_zone))
             .unwrap_or(zones.len())
     };
-    subnets.into_iter().min_by(|one, other| {
+    subnets.sort_by(|one, other| {
         (
             rank(one),
             -one.free_addresses,
@@ -179,7 +180,15 @@ fn choose(subnets: Vec<Found>, zones: &[BTreeSet<String>]) -> Option<Found> {
                 -other.free_addresses,
                 &other.subnet.availability_zone,
             ))
-    })
+    });
+    let mut subnets = subnets.into_iter();
+    let best = subnets.next()?;
+    let spare = subnets
+        .filter(|found| found.subnet.vpc_id == best.subnet.vpc_id)
+        .filter(|found| found.maps_public == best.maps_public)
+        .map(|found| found.subnet)
+        .collect();
+    Some((best, spare))
 }
 
 #[cfg(test)]
@@ -207,18 +216,41 @@ mod tests {
     #[test]
     fn a_zone_without_the_wanted_type_is_avoided() {
         let offered = [zones(&["b"]), zones(&["a", "b"])];
-        let chosen = choose(vec![subnet("a", 4000), subnet("b", 10)], &offered).unwrap();
+        let (chosen, _) = choose(vec![subnet("a", 4000), subnet("b", 10)], &offered).unwrap();
         assert_eq!(chosen.subnet.availability_zone, "b");
         // The second choice of type is still better than none.
-        let chosen = choose(vec![subnet("c", 4000), subnet("a", 10)], &offered).unwrap();
+        let (chosen, _) = choose(vec![subnet("c", 4000), subnet("a", 10)], &offered).unwrap();
         assert_eq!(chosen.subnet.availability_zone, "a");
     }
 
     #[test]
     fn without_any_offer_known_the_roomiest_subnet_is_taken() {
-        let chosen = choose(vec![subnet("b", 10), subnet("a", 10), subnet("c", 5)], &[]).unwrap();
+        let (chosen, _) =
+            choose(vec![subnet("b", 10), subnet("a", 10), subnet("c", 5)], &[]).unwrap();
         assert_eq!(chosen.subnet.availability_zone, "a");
         assert!(choose(Vec::new(), &[]).is_none());
+    }
+
+    #[test]
+    fn only_a_subnet_of_the_same_kind_stands_in_for_another() {
+        let mut public = subnet("b", 5);
+        public.maps_public = true;
+        let mut elsewhere = subnet("c", 5);
+        elsewhere.subnet.vpc_id = "vpc-2".into();
+        let all = vec![
+            subnet("a", 10),
+            public,
+            elsewhere,
+            subnet("d", 1),
+            subnet("e", 2),
+        ];
+        let (chosen, spare) = choose(all, &[]).unwrap();
+        assert_eq!(chosen.subnet.availability_zone, "a");
+        let zones: Vec<&str> = spare
+            .iter()
+            .map(|spare| spare.availability_zone.as_str())
+            .collect();
+        assert_eq!(zones, ["e", "d"]);
     }
 
     #[test]

@@ -54,6 +54,7 @@ fn facts() -> Facts {
             vpc_id: "vpc-12345678".into(),
             availability_zone: "eu-central-1a".into(),
         },
+        spare_subnets: Vec::new(),
         address: Address::Public,
         ssh_from: "203.0.113.7/32".into(),
     }
