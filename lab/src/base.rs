@@ -52,7 +52,10 @@ const UBUNTU_KEYRING_SHA256: &str =
     "5d8609563fb3074026b254d7d5248f90d393c7dbafcac48916f333bf3c90fed9";
 
 /// Raised when what `make` does to the disk changes, so that an old one is not reused.
-const LAYOUT: u32 = 5;
+const LAYOUT: u32 = 6;
+
+/// Folders with this prefix hold disks that are being made.
+const UNFINISHED: &str = "building-";
 
 /// A base disk that hosts can be stacked on.
 #[derive(Debug, Clone)]
@@ -94,8 +97,9 @@ pub(crate) fn prepare(
         say("waiting for another lab to finish the base disk")
     })?;
     if !root.is_dir() {
+        remove_unfinished(cache_dir)?;
         say(&format!(
-            "making the base disk: {} from {} (once, about a minute and a half)",
+            "making the base disk: {} from {} (once, some minutes)",
             source.suite, source.mirror
         ));
         make(&source, cache_dir, &root)?;
@@ -105,6 +109,16 @@ pub(crate) fn prepare(
         mirror: source.mirror,
         root,
     })
+}
+
+/// What a killed process left. Nobody is making a disk while we hold the lock.
+fn remove_unfinished(cache_dir: &Path) -> Result<()> {
+    for entry in fs::read_dir(cache_dir)?.flatten() {
+        if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
+            crate::disk::remove_tree(&entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 fn digest(source: &Source) -> String {
@@ -253,7 +267,7 @@ fn archive_answers(mirror: &str, suite: &str) -> bool {
 fn make(source: &Source, cache_dir: &Path, root: &Path) -> Result<()> {
     // Built beside its final place and renamed, so that a half-made disk is never used.
     let building = tempfile::Builder::new()
-        .prefix("building-")
+        .prefix(UNFINISHED)
         .tempdir_in(cache_dir)?;
     let disk = building.path().join("root");
     let path = disk.to_string_lossy();
@@ -278,6 +292,8 @@ fn make(source: &Source, cache_dir: &Path, root: &Path) -> Result<()> {
     fs::write(&policy, "#!/bin/sh\nexit 101\n")?;
     fs::set_permissions(&policy, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
     in_disk(&disk, &["apt-get", "update"])?;
+    // A vendor's image of a release has the updates of its day, not the packages of release day.
+    in_disk(&disk, &["apt-get", "dist-upgrade", "--yes"])?;
     let mut install = vec!["apt-get", "install", "--yes", "--no-install-recommends"];
     install.extend(LATE_PACKAGES);
     in_disk(&disk, &install)?;
@@ -339,9 +355,13 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// Runs a command in the disk. Packages' scripts want /proc; it is mounted in a namespace of the command's own, so that nothing stays mounted.
 fn in_disk(disk: &Path, command: &[&str]) -> Result<String> {
     run_command(
-        Command::new("chroot")
+        Command::new("unshare")
+            .args(["--mount", "--pid", "--fork"])
+            .arg(format!("--mount-proc={}", disk.join("proc").display()))
+            .arg("chroot")
             .arg(disk)
             .args(command)
             .env("DEBIAN_FRONTEND", "noninteractive")
