@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
+
+use toml::Spanned;
 
 use super::parse::{self, Build, From, Outside, Parsed, Parts};
 use super::{Check, Layer, Recipe, Source, digest};
@@ -31,12 +33,12 @@ fn read_chain(path: &Path, outside: &Outside) -> (Vec<Parsed>, Vec<Problem>) {
     let mut chain: Vec<Parsed> = Vec::new();
     let mut seen: Vec<PathBuf> = Vec::new();
     let mut problems = Vec::new();
-    let mut next = Some((recipe_file(path), None));
+    let mut next: Option<(PathBuf, Option<Spanned<String>>)> = Some((recipe_file(path), None));
     while let Some((file, named_by)) = next.take() {
         // Where a message about this file belongs: the `from` that named it, if one did.
         let blame = |message: String, label: &str| match (&named_by, chain.last()) {
-            (Some(span), Some(parent)) => {
-                Problem::new(message).at(&parent.source, std::ops::Range::clone(span), label)
+            (Some(name), Some(parent)) => {
+                Problem::new(message).at(&parent.source, Spanned::span(name), label)
             }
             _ => Problem::new(message),
         };
@@ -44,10 +46,16 @@ fn read_chain(path: &Path, outside: &Outside) -> (Vec<Parsed>, Vec<Problem>) {
             Ok(text) => text,
             Err(error) => {
                 let message = format!("can't read the recipe {}: {error}", file.display());
-                problems.push(
-                    blame(message, "named here")
+                let problem = blame(message, "named here");
+                let directory = chain.last().map(|parent| parent.directory.as_path());
+                let meant = directory
+                    .zip(named_by.as_ref())
+                    .and_then(|(directory, name)| parse::suggestion(directory, name.get_ref()));
+                problems.push(match meant {
+                    Some(meant) => problem.help(format!("did you mean `{meant}`?")),
+                    None => problem
                         .help("name a directory that holds a recipe.toml, or the file itself"),
-                );
+                });
                 break;
             }
         };
@@ -66,13 +74,30 @@ fn read_chain(path: &Path, outside: &Outside) -> (Vec<Parsed>, Vec<Problem>) {
         if let Some(From::Recipe(base)) = &parsed.parts.image.from {
             let directory = file.parent().unwrap_or(Path::new(""));
             next = Some((
-                recipe_file(&directory.join(base.get_ref())),
-                Some(base.span()),
+                recipe_file(&tidy(&directory.join(base.get_ref()))),
+                Some(base.clone()),
             ));
         }
         chain.push(parsed);
     }
     (chain, problems)
+}
+
+/// The same path without `x/..`, for messages; kept where `x` is a link and the way back leads elsewhere.
+fn tidy(path: &Path) -> PathBuf {
+    let mut tidied = PathBuf::new();
+    for part in path.components() {
+        let named = matches!(tidied.components().next_back(), Some(Component::Normal(_)));
+        if part == Component::ParentDir && named && !tidied.is_symlink() {
+            tidied.pop();
+        } else {
+            tidied.push(part);
+        }
+    }
+    if tidied.as_os_str().is_empty() {
+        tidied.push(".");
+    }
+    tidied
 }
 
 fn recipe_file(path: &Path) -> PathBuf {

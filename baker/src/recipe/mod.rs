@@ -106,3 +106,6 @@ pub enum AddressMode {
     /// The private address.
     Private,
 }
+
+#[cfg(test)]
+mod tests;

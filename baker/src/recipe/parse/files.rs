@@ -47,7 +47,7 @@ fn shown_directory(directory: &Path) -> String {
 }
 
 /// Goes down the path as far as it exists, and corrects the first part that does not.
-fn suggestion(directory: &Path, name: &str) -> Option<String> {
+pub(in crate::recipe) fn suggestion(directory: &Path, name: &str) -> Option<String> {
     let mut here = directory.to_path_buf();
     let mut corrected = PathBuf::new();
     let mut slipped = false;

@@ -19,6 +19,7 @@ use self::table::{File, Key, Table, key};
 use crate::diagnostics::{Problem, SourceText};
 
 pub(super) use self::check::Check;
+pub(super) use self::files::suggestion;
 pub(super) use self::image::{Build, From, Image};
 pub(super) use self::step::Layer;
 pub use self::vars::Outside;
@@ -34,6 +35,8 @@ const DOCUMENT: &[Key] = &[
 /// One recipe file, as far as it could be read.
 pub(super) struct Parsed {
     pub(super) source: Arc<SourceText>,
+    /// Where its relative paths start.
+    pub(super) directory: PathBuf,
     pub(super) parts: Parts,
     /// The names in its `[vars]`.
     pub(super) variables: BTreeSet<String>,
@@ -67,6 +70,7 @@ pub(super) fn parse(shown: &Path, text: String, outside: &Outside) -> Parsed {
     };
     Parsed {
         parts,
+        directory: file.directory.clone(),
         variables: file.vars.names().map(str::to_owned).collect(),
         problems: file.into_problems(),
         source,
