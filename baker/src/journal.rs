@@ -51,6 +51,8 @@ pub enum Record {
         version: u32,
         /// The bake's id: the file's name, the tag's value, the root of all names.
         bake_id: String,
+        /// Whose everything of this bake is.
+        account: String,
         /// Where everything of this bake is.
         region: String,
         /// When the bake began, RFC 3339.
@@ -207,7 +209,12 @@ impl Journal {
     ///
     /// # Errors
     /// When a journal of that bake exists already, or the file system refuses.
-    pub fn create(directory: &Path, bake_id: &str, region: &str) -> Result<Journal, JournalError> {
+    pub fn create(
+        directory: &Path,
+        bake_id: &str,
+        account: &str,
+        region: &str,
+    ) -> Result<Journal, JournalError> {
         let path = directory.join(format!("{bake_id}.jsonl"));
         let create = || -> io::Result<File> {
             create_durably(directory)?;
@@ -235,6 +242,7 @@ impl Journal {
         journal.write(Record::Opened {
             version: VERSION,
             bake_id: bake_id.to_owned(),
+            account: account.to_owned(),
             region: region.to_owned(),
             at: jiff::Timestamp::now().to_string(),
         })?;

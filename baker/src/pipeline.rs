@@ -86,8 +86,13 @@ pub async fn bake(
         .journals
         .as_ref()
         .ok_or(BakeError::NoStateDirectory)?;
-    let journal = Journal::create(directory, plan.bake_id.as_str(), &plan.region)
-        .map_err(BakeError::NoJournal)?;
+    let journal = Journal::create(
+        directory,
+        plan.bake_id.as_str(),
+        &plan.account,
+        &plan.region,
+    )
+    .map_err(BakeError::NoJournal)?;
 
     let deadline = clock + plan.timeout;
     let mut result = tokio::select! {

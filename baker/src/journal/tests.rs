@@ -143,7 +143,7 @@ fn instances_go_before_what_they_hold() {
 fn what_was_written_is_read_back_and_private() {
     let folder = tempfile::tempdir().unwrap();
     let directory = folder.path().join("state/baker/journal");
-    let journal = Journal::create(&directory, "b-1", "eu-west-1").unwrap();
+    let journal = Journal::create(&directory, "b-1", "123456789012", "eu-west-1").unwrap();
     journal.intend(Kind::Instance, "b-1-0").unwrap();
     journal.created(Kind::Instance, "b-1-0", "i-1").unwrap();
     journal.removed(Kind::Instance, "b-1-0").unwrap();
@@ -158,15 +158,15 @@ fn what_was_written_is_read_back_and_private() {
 #[test]
 fn a_second_journal_of_the_same_bake_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let _first = Journal::create(folder.path(), "b-1", "eu-west-1").unwrap();
-    let error = Journal::create(folder.path(), "b-1", "eu-west-1").unwrap_err();
+    let _first = Journal::create(folder.path(), "b-1", "123456789012", "eu-west-1").unwrap();
+    let error = Journal::create(folder.path(), "b-1", "123456789012", "eu-west-1").unwrap_err();
     assert!(error.to_string().starts_with("cannot create the journal "));
 }
 
 #[test]
 fn the_lock_tells_a_running_bake_from_a_dead_one() {
     let folder = tempfile::tempdir().unwrap();
-    let journal = Journal::create(folder.path(), "b-1", "eu-west-1").unwrap();
+    let journal = Journal::create(folder.path(), "b-1", "123456789012", "eu-west-1").unwrap();
     let path = journal.path().to_owned();
     assert!(is_alive(&path).unwrap());
     drop(journal);
@@ -201,7 +201,7 @@ fn another_version_is_not_guessed_at() {
     let path = folder.path().join("b.jsonl");
     fs::write(
         &path,
-        "{\"record\":\"opened\",\"version\":2,\"bake_id\":\"b\",\"region\":\"r\",\"at\":\"t\"}\n",
+        "{\"record\":\"opened\",\"version\":2,\"bake_id\":\"b\",\"account\":\"1\",\"region\":\"r\",\"at\":\"t\"}\n",
     )
     .unwrap();
     let error = read(&path).unwrap_err();
