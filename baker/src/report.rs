@@ -120,3 +120,53 @@ pub fn left_text(left: &Left) -> Option<String> {
     }
     Some(lines.join("\n"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::{Kind, Resource};
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("outer")]
+    struct Outer(#[source] Inner);
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("inner\nsecond line")]
+    struct Inner;
+
+    #[test]
+    fn causes_follow_an_error_each_on_its_line() {
+        assert_eq!(
+            error_text(&Outer(Inner)),
+            "error: outer\n  because: inner\n    second line"
+        );
+    }
+
+    #[test]
+    fn what_may_still_exist_is_named_with_the_journal() {
+        let left = Left::Unknown {
+            journal: "/state/b.jsonl".into(),
+            why: None,
+            things: vec![
+                Resource {
+                    kind: Kind::Instance,
+                    name: "b".into(),
+                    id: Some("i-1".into()),
+                },
+                Resource {
+                    kind: Kind::SecurityGroup,
+                    name: "baker-b".into(),
+                    id: None,
+                },
+            ],
+        };
+        assert_eq!(
+            left_text(&left).as_deref(),
+            Some(
+                "error: cleaning up was interrupted\n  these may still exist:\n    instance i-1\n    \
+                 security group baker-b\n  all that the bake made is in /state/b.jsonl"
+            )
+        );
+        assert_eq!(left_text(&Left::Nothing), None);
+    }
+}

@@ -77,7 +77,11 @@ fn wrapped(words: &[String]) -> Vec<String> {
                 line.push_str(", ");
                 line.push_str(word);
             }
-            _ => lines.push(word.clone()),
+            Some(line) => {
+                line.push(',');
+                lines.push(word.clone());
+            }
+            None => lines.push(word.clone()),
         }
     }
     lines

@@ -104,3 +104,68 @@ fn of_call(error: &CallError) -> Exit {
         _ => Exit::Aws,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    fn call(class: Class) -> CallError {
+        CallError {
+            operation: "ec2:RunInstances",
+            class,
+            code: None,
+            message: "no".into(),
+        }
+    }
+
+    fn lost() -> HostError {
+        HostError::Lost(io::Error::other("gone"))
+    }
+
+    #[test]
+    fn a_missing_permission_is_the_environments_matter_and_a_refusal_is_awss() {
+        let launch = |class| BakeError::from(LaunchError::Call(call(class))).exit();
+        assert_eq!(launch(Class::Unauthorized), Exit::Environment);
+        assert_eq!(launch(Class::BadCredentials), Exit::Environment);
+        assert_eq!(launch(Class::Refused), Exit::Aws);
+        assert_eq!(launch(Class::Quota), Exit::Aws);
+        let image = BakeError::from(ImageError::Call(call(Class::Throttled)));
+        assert_eq!(image.exit(), Exit::Aws);
+    }
+
+    #[test]
+    fn a_lost_host_is_told_from_a_recipe_that_fails() {
+        let check = VerifyError::Host {
+            subject: "port 80".into(),
+            source: lost(),
+        };
+        assert_eq!(BakeError::from(check).exit(), Exit::Host);
+        let findings = VerifyError::Failed {
+            findings: Vec::new(),
+            of: 1,
+        };
+        assert_eq!(BakeError::from(findings).exit(), Exit::Recipe);
+        assert_eq!(BakeError::from(SealError::Host(lost())).exit(), Exit::Host);
+        let remnants = SealError::Remnants(Vec::new());
+        assert_eq!(BakeError::from(remnants).exit(), Exit::Recipe);
+        assert_eq!(BakeError::Packages(lost()).exit(), Exit::Host);
+    }
+
+    #[test]
+    fn before_the_launch_it_is_recipe_or_environment() {
+        let plan = PlanError::RootVolumeTooSmall {
+            image: "ami-1".into(),
+            asked_gib: 4,
+            needed_gib: 8,
+        };
+        assert_eq!(BakeError::from(plan).exit(), Exit::Usage);
+        assert_eq!(
+            BakeError::from(AwsError::NoRegion).exit(),
+            Exit::Environment
+        );
+        assert_eq!(BakeError::NoStateDirectory.exit(), Exit::Environment);
+        assert_eq!(BakeError::Interrupted("SIGINT").exit(), Exit::Interrupted);
+    }
+}

@@ -217,6 +217,39 @@ async fn a_failure_in_a_pipe_or_of_an_unset_variable_is_a_failure() {
 }
 
 #[tokio::test]
+async fn a_process_left_in_the_background_does_not_hold_the_step() {
+    let bench = Bench::new();
+    let started = Instant::now();
+    let run = shell("sleep 60 & echo $!; echo done; echo warned >&2");
+    let printed = bench.does(Action::Run(run)).await;
+    assert!(started.elapsed() < Duration::from_secs(20));
+    for wanted in ["done", "warned"] {
+        assert!(printed.iter().any(|line| line == wanted), "{printed:?}");
+    }
+    assert!(
+        printed
+            .iter()
+            .any(|line| line.contains("in the background")),
+        "{printed:?}"
+    );
+    let pid = printed.iter().find(|line| line.parse::<u32>().is_ok());
+    let alive = std::process::Command::new("kill")
+        .arg(pid.unwrap())
+        .status()
+        .unwrap();
+    assert!(alive.success(), "it is left alone");
+}
+
+#[tokio::test]
+async fn a_long_output_arrives_to_the_last_line() {
+    let bench = Bench::new();
+    let printed = bench
+        .does(Action::Run(shell("seq 50000; seq 50000 >&2")))
+        .await;
+    assert_eq!(printed.len(), 100_000);
+}
+
+#[tokio::test]
 async fn a_step_that_takes_too_long_is_ended_with_its_own_limit_named() {
     let bench = Bench::new();
     let slow = Step {

@@ -28,9 +28,30 @@ cd "$cwd" || {
 }
 
 [ "$user" = "$(id -un)" ] || set -- runuser -u "$user" -- "$@"
+
+# The outputs go through pipes of our own: a process that the program leaves in the background
+# keeps its outputs open, and over SSH the step would not end before that process does.
+mkfifo -m 0600 "$directory/out" "$directory/err"
+cat <"$directory/out" &
+out=$!
+cat <"$directory/err" >&2 &
+err=$!
 status=0
 env -i HOME="$home" USER="$user" LOGNAME="$user" SHELL=/bin/bash LANG=C.UTF-8 \
     PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/snap/bin \
     DEBIAN_FRONTEND=noninteractive \
-    sh -c '. "$0" && exec "$@"' "$directory/env" "$@" </dev/null || status=$?
+    sh -c '. "$0" && exec "$@"' "$directory/env" "$@" \
+    </dev/null >"$directory/out" 2>"$directory/err" || status=$?
+
+# Without such a process both end at once; with one, what was printed has a second to arrive.
+left=20
+while [ "$left" -gt 0 ] && { kill -0 "$out" || kill -0 "$err"; } 2>/dev/null; do
+    [ "$left" -eq 20 ] || sleep 0.05
+    left=$((left - 1))
+done
+if [ "$left" -eq 0 ]; then
+    echo "a process that this step left in the background still holds its output; it is not listened to any more" >&2
+    kill "$out" "$err" 2>/dev/null || true
+fi
+wait "$out" "$err" 2>/dev/null || true
 exit "$status"
