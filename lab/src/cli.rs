@@ -18,6 +18,9 @@ use crate::records::InstanceState;
 use crate::registry::{Entry, Registry, Up};
 use crate::{control, lab, preflight};
 
+/// Name of the lab where none is given.
+const DEFAULT_NAME: &str = "lab";
+
 /// What `lab down` grants a lab to end by itself before it is ended.
 const DOWN_LIMIT: Duration = Duration::from_secs(60);
 
@@ -36,7 +39,7 @@ Exit codes: 0 done, 1 failed (the message says what to do), 2 wrong usage; `lab 
 #[command(name = "lab", version, after_help = EXAMPLES)]
 struct Cli {
     /// Name of the lab, where several run.
-    #[arg(long, global = true, default_value = "lab", env = "LAB_NAME")]
+    #[arg(long, global = true, default_value = DEFAULT_NAME, env = "LAB_NAME")]
     name: String,
     /// Folder of the running labs' disks and logs.
     #[arg(long, global = true, env = "LAB_STATE_DIR", default_value_os_t = LabConfig::default().state_dir)]
@@ -216,7 +219,7 @@ fn up(args: &UpArgs, config: &LabConfig) -> Result<u8> {
         match line.strip_prefix("ready ") {
             None => eprintln!("{line}"),
             Some(up) => {
-                print_up(&serde_json::from_str(up)?, &config.state_dir, args.output)?;
+                print_up(&serde_json::from_str(up)?, config, args.output)?;
                 return Ok(0);
             }
         }
@@ -230,7 +233,7 @@ fn up(args: &UpArgs, config: &LabConfig) -> Result<u8> {
     )
 }
 
-fn print_up(up: &Up, state_dir: &Path, output: Output) -> Result<()> {
+fn print_up(up: &Up, config: &LabConfig, output: Output) -> Result<()> {
     if output == Output::Json {
         println!("{}", serde_json::to_string_pretty(up)?);
         return Ok(());
@@ -239,9 +242,16 @@ fn print_up(up: &Up, state_dir: &Path, output: Output) -> Result<()> {
         "The lab is up: {} ({}, hosts boot {} from {})",
         up.endpoint, up.region, up.base_suite, up.base_mirror
     );
+    let name = config.name.as_deref().unwrap_or(DEFAULT_NAME);
+    let named = if name == DEFAULT_NAME {
+        String::new()
+    } else {
+        format!("--name {name} ")
+    };
+    println!("Use it from this shell:  eval \"$(lab {named}env)\"");
     println!(
-        "Use it from this shell:  eval \"$(lab env)\"    Its logs: {}",
-        state_dir.display()
+        "Its logs:                {}",
+        config.state_dir.join(name).display()
     );
     Ok(())
 }
@@ -254,7 +264,7 @@ fn serve(config: LabConfig) -> Result<u8> {
         let mut out = std::io::stdout();
         let _ = writeln!(out, "{text}").and_then(|()| out.flush());
     };
-    runtime.block_on(async {
+    let result = runtime.block_on(async {
         let mut terminate =
             tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
         let stop = async move {
@@ -268,8 +278,10 @@ fn serve(config: LabConfig) -> Result<u8> {
             Err(error) => say(&error.to_string()),
         };
         lab::run(config, &say, ready, stop).await
-    })?;
-    Ok(0)
+    });
+    // A look-up of a name that never answers is not waited for.
+    runtime.shutdown_background();
+    result.map(|()| 0)
 }
 
 fn prepare(config: &LabConfig) -> Result<u8> {

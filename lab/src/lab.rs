@@ -66,7 +66,7 @@ impl Lab {
                     .worker_threads(2)
                     .enable_all()
                     .build()?;
-                runtime.block_on(run(
+                let result = runtime.block_on(run(
                     config,
                     &say,
                     |entry, up, requests| drop(ready.send((entry, up, requests))),
@@ -74,7 +74,10 @@ impl Lab {
                         // An error means that the handle is gone, which ends the lab as well.
                         let _ = stopped.await;
                     },
-                ))
+                ));
+                // A look-up of a name that never answers is not waited for.
+                runtime.shutdown_background();
+                result
             })?;
         match started.recv() {
             Ok((entry, up, requests)) => Ok(Self {
