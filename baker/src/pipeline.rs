@@ -105,6 +105,11 @@ pub async fn bake(
         // Not written down as kept, it would be removed by the next sweep: better now, and said.
         result = Err(BakeError::Journal(error));
     }
+    if let Err(BakeError::Interrupted(signal)) = &result {
+        events.warn(format!(
+            "{signal}: removing what was made; a second signal leaves it as it is"
+        ));
+    }
     let left = clean_up(&aws, &plan, &journal, interrupts, events).await;
     Ok(Bake {
         plan,

@@ -195,7 +195,9 @@ pub fn plan(
         (BAKE_ID_TAG.to_owned(), bake_id.to_string()),
         (RECIPE_TAG.to_owned(), recipe.name.clone()),
     ]);
-    let mut tags = own_tags.clone();
+    // The recipe's tags go on everything: accounts with tag policies refuse a launch without theirs.
+    let mut tags = recipe.tags.clone();
+    tags.extend(own_tags.clone());
     tags.insert("Name".into(), format!("baker {image_name}"));
     let root_device = root_device(recipe, facts)?;
     Ok(Plan {

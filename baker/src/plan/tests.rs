@@ -103,6 +103,7 @@ fn everything_that_is_made_bears_the_bake_id() {
         &plan.image.tags,
     ] {
         assert_eq!(tags.get(BAKE_ID_TAG).unwrap(), plan.bake_id.as_str());
+        assert_eq!(tags.get("team").unwrap(), "web", "and the recipe's tags");
     }
 }
 

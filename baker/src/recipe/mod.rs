@@ -38,7 +38,7 @@ pub struct Recipe {
     pub description: Option<String>,
     /// The AMI that the bake starts from; of the bottom recipe, if recipes stand on each other.
     pub source: Source,
-    /// `[image].tags`: go on the image and its snapshots.
+    /// `[image].tags`: go on the image and its snapshots, and on what the bake makes on the way.
     pub tags: BTreeMap<String, String>,
     /// `[build]`: how and where to bake.
     pub build: Build,

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
+use super::actions::unit_name;
 use super::rules;
-use super::step::unit_name;
 use super::table::{File, Key, Table, key};
 use crate::diagnostics::{closest, listed};
 use crate::recipe::{Condition, PathKind};

@@ -1,5 +1,6 @@
 //! From TOML text to the parts of one recipe, every problem reported at its place.
 
+mod actions;
 mod check;
 mod files;
 mod image;
