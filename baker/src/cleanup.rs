@@ -55,28 +55,33 @@ impl LeftBehind {
     /// The command that removes it, or, without an id, that finds it.
     #[must_use]
     pub fn remedy(&self) -> String {
-        let region = &self.region;
-        let name = &self.resource.name;
-        match (self.resource.kind, &self.resource.id) {
-            (Kind::Instance, Some(id)) => {
-                format!("aws ec2 terminate-instances --region {region} --instance-ids {id}")
-            }
-            (Kind::Instance, None) => format!(
-                "aws ec2 describe-instances --region {region} --filters Name=client-token,Values={name}"
-            ),
-            (Kind::Image, Some(id)) => format!(
-                "aws ec2 deregister-image --region {region} --delete-associated-snapshots --image-id {id}"
-            ),
-            (Kind::Image, None) => format!(
-                "aws ec2 describe-images --region {region} --owners self --filters 'Name=name,Values={name}'"
-            ),
-            (Kind::SecurityGroup, Some(id)) => {
-                format!("aws ec2 delete-security-group --region {region} --group-id {id}")
-            }
-            (Kind::SecurityGroup, None) => format!(
-                "aws ec2 describe-security-groups --region {region} --filters Name=group-name,Values={name}"
-            ),
+        remedy(&self.resource, &self.region)
+    }
+}
+
+/// The command that removes a resource, or, without an id, that finds it.
+#[must_use]
+pub fn remedy(resource: &Resource, region: &str) -> String {
+    let name = &resource.name;
+    match (resource.kind, &resource.id) {
+        (Kind::Instance, Some(id)) => {
+            format!("aws ec2 terminate-instances --region {region} --instance-ids {id}")
         }
+        (Kind::Instance, None) => format!(
+            "aws ec2 describe-instances --region {region} --filters Name=client-token,Values={name}"
+        ),
+        (Kind::Image, Some(id)) => format!(
+            "aws ec2 deregister-image --region {region} --delete-associated-snapshots --image-id {id}"
+        ),
+        (Kind::Image, None) => format!(
+            "aws ec2 describe-images --region {region} --owners self --filters 'Name=name,Values={name}'"
+        ),
+        (Kind::SecurityGroup, Some(id)) => {
+            format!("aws ec2 delete-security-group --region {region} --group-id {id}")
+        }
+        (Kind::SecurityGroup, None) => format!(
+            "aws ec2 describe-security-groups --region {region} --filters Name=group-name,Values={name}"
+        ),
     }
 }
 

@@ -62,6 +62,8 @@ pub enum Left {
         journal: PathBuf,
         /// Why it is not known, unless the user asked for it.
         why: Option<JournalError>,
+        /// Where it may exist.
+        region: String,
         /// What may still exist.
         things: Vec<journal::Resource>,
     },
@@ -216,6 +218,7 @@ async fn clean_up(
     let unknown = |why| Left::Unknown {
         journal: journal.path().to_path_buf(),
         why,
+        region: plan.region.clone(),
         things: journal::cleanup_plan(&journal.records()),
     };
     let removal = cleanup::clean_up(aws, plan.bake_id.as_str(), journal, events);

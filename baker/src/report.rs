@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use crate::cleanup;
 use crate::diagnostics::Problems;
 use crate::pipeline::Left;
 use crate::recipe::{Recipe, Source};
@@ -101,6 +102,7 @@ pub fn left_text(left: &Left) -> Option<String> {
         Left::Unknown {
             journal,
             why,
+            region,
             things,
         } => {
             lines.push(match why {
@@ -110,7 +112,8 @@ pub fn left_text(left: &Left) -> Option<String> {
             lines.push("  these may still exist:".to_owned());
             lines.extend(things.iter().map(|thing| {
                 let id = thing.id.as_deref().unwrap_or(&thing.name);
-                format!("    {} {id}", thing.kind.name())
+                let remedy = cleanup::remedy(thing, region);
+                format!("    {} {id}: {remedy}", thing.kind.name())
             }));
             lines.push(format!(
                 "  all that the bake made is in {}",
@@ -147,6 +150,7 @@ mod tests {
         let left = Left::Unknown {
             journal: "/state/b.jsonl".into(),
             why: None,
+            region: "eu-west-1".into(),
             things: vec![
                 Resource {
                     kind: Kind::Instance,
@@ -163,8 +167,11 @@ mod tests {
         assert_eq!(
             left_text(&left).as_deref(),
             Some(
-                "error: cleaning up was interrupted\n  these may still exist:\n    instance i-1\n    \
-                 security group baker-b\n  all that the bake made is in /state/b.jsonl"
+                "error: cleaning up was interrupted\n  these may still exist:\n    \
+                 instance i-1: aws ec2 terminate-instances --region eu-west-1 --instance-ids i-1\n    \
+                 security group baker-b: aws ec2 describe-security-groups --region eu-west-1 \
+                 --filters Name=group-name,Values=baker-b\n  \
+                 all that the bake made is in /state/b.jsonl"
             )
         );
         assert_eq!(left_text(&Left::Nothing), None);
