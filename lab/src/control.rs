@@ -12,9 +12,9 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
 
 use crate::front_door::Ledger;
-use crate::host::Site;
 use crate::metadata::{Notice, Notices};
 use crate::records::InstanceState;
+use crate::site::Site;
 
 /// One line from the command.
 #[derive(Debug, Serialize, Deserialize)]

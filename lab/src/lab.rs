@@ -15,7 +15,7 @@ use crate::config::LabConfig;
 use crate::disk::Disks;
 use crate::egress::{Egress, PipIndex};
 use crate::front_door::{FrontDoor, Ledger};
-use crate::host::{Gate, Host, Site};
+use crate::host::Host;
 use crate::hub::Hub;
 use crate::layers::Layers;
 use crate::log::Log;
@@ -26,6 +26,7 @@ use crate::records::Control;
 use crate::registry::{Entry, Registry, Up};
 use crate::relay::Relay;
 use crate::resolver::{Resolver, Zone};
+use crate::site::{Gate, Site};
 use crate::{base, control, preflight};
 
 /// The front door's port on the bridge, for hosts.

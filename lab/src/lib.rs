@@ -34,6 +34,8 @@ mod resolver;
 // A host's life, and the lab's.
 mod reconcile;
 
+mod site;
+
 mod host;
 
 mod control;
