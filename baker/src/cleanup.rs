@@ -4,13 +4,16 @@
 //! for a bake whose process is gone. One thing that resists does not stop the rest; what stays behind is named, with
 //! the command that removes it.
 
-use std::fmt;
+mod left;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aws_sdk_ec2::types::{Filter, InstanceStateName};
 
-use crate::aws::{self, Aws, CallError, Class, Explain, InstanceError};
+pub use left::{LeftBehind, RemoveError, remedy};
+
+use crate::aws::{self, Aws, CallError, Class, Explain};
 use crate::events::{Event, Events};
 use crate::image;
 use crate::journal::{self, Journal, JournalError, Kind, Record, Resource};
@@ -25,80 +28,6 @@ const GROUP_GONE_WITHIN: Duration = Duration::from_secs(300);
 const SNAPSHOT_GONE_WITHIN: Duration = Duration::from_secs(120);
 /// How long something whose creation was never confirmed may take to become visible.
 const VISIBLE_WITHIN: Duration = Duration::from_secs(10);
-
-/// Something that may still exist.
-#[derive(Debug)]
-pub struct LeftBehind {
-    /// What.
-    pub resource: Resource,
-    /// Its region.
-    pub region: String,
-    /// Why it could not be removed.
-    pub why: RemoveError,
-}
-
-/// Why something could not be removed.
-#[derive(Debug, thiserror::Error)]
-pub enum RemoveError {
-    /// AWS refused a call.
-    #[error(transparent)]
-    Call(#[from] CallError),
-    /// The instance did not end.
-    #[error(transparent)]
-    NotEnded(WaitError<InstanceError>),
-    /// It stayed in use.
-    #[error(transparent)]
-    InUse(WaitError<CallError>),
-}
-
-impl LeftBehind {
-    /// The command that removes it, or, without an id, that finds it.
-    #[must_use]
-    pub fn remedy(&self) -> String {
-        remedy(&self.resource, &self.region)
-    }
-}
-
-/// The command that removes a resource, or, without an id, that finds it.
-#[must_use]
-pub fn remedy(resource: &Resource, region: &str) -> String {
-    let name = &resource.name;
-    match (resource.kind, &resource.id) {
-        (Kind::Instance, Some(id)) => {
-            format!("aws ec2 terminate-instances --region {region} --instance-ids {id}")
-        }
-        (Kind::Instance, None) => format!(
-            "aws ec2 describe-instances --region {region} --filters Name=client-token,Values={name}"
-        ),
-        (Kind::Image, Some(id)) => format!(
-            "aws ec2 deregister-image --region {region} --delete-associated-snapshots --image-id {id}"
-        ),
-        (Kind::Image, None) => format!(
-            "aws ec2 describe-images --region {region} --owners self --filters 'Name=name,Values={name}'"
-        ),
-        (Kind::SecurityGroup, Some(id)) => {
-            format!("aws ec2 delete-security-group --region {region} --group-id {id}")
-        }
-        (Kind::SecurityGroup, None) => format!(
-            "aws ec2 describe-security-groups --region {region} --filters Name=group-name,Values={name}"
-        ),
-    }
-}
-
-impl fmt::Display for LeftBehind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Resource { kind, name, id } = &self.resource;
-        write!(
-            f,
-            "{} {} in {}: {}; remove it with `{}`",
-            kind.name(),
-            id.as_deref().unwrap_or(name),
-            self.region,
-            self.why,
-            self.remedy()
-        )
-    }
-}
 
 /// Removes what the journal names, and writes down what is gone. Returns what is left.
 ///
@@ -411,29 +340,5 @@ mod tests {
                 Observation::Failed(_) => "failed",
             }
         }
-    }
-
-    #[test]
-    fn what_is_left_behind_is_named_with_the_command_that_removes_it() {
-        let behind = LeftBehind {
-            resource: Resource {
-                kind: Kind::SecurityGroup,
-                name: "baker-b".into(),
-                id: Some("sg-1".into()),
-            },
-            region: "eu-west-1".into(),
-            why: RemoveError::Call(CallError {
-                operation: "ec2:DeleteSecurityGroup",
-                class: Class::Unauthorized,
-                code: Some("UnauthorizedOperation".into()),
-                message: "You may not.".into(),
-            }),
-        };
-        assert_eq!(
-            behind.to_string(),
-            "security group sg-1 in eu-west-1: no permission for ec2:DeleteSecurityGroup: You may not; ask for \
-             ec2:DeleteSecurityGroup in the caller's policy; remove it with `aws ec2 delete-security-group --region \
-             eu-west-1 --group-id sg-1`"
-        );
     }
 }
