@@ -29,7 +29,8 @@ say() { printf '\n%s%s%s\n' "$bold" "$*" "$plain"; }
 bridge=
 leftovers() {
     grep -F "/$LAB_NAME/" /proc/self/mounts || true
-    pgrep --full --list-full -- "--machine=$LAB_NAME-" || true
+    # The brackets keep grep from finding itself.
+    grep --files-with-matches --no-messages -e "[-]-machine=$LAB_NAME-" /proc/[0-9]*/cmdline || true
     find /sys/fs/cgroup -maxdepth 3 -path "*/baker-lab/$LAB_NAME" 2>/dev/null || true
     find "${LAB_STATE_DIR:-/var/lib/baker-lab}" -maxdepth 1 -name "$LAB_NAME" 2>/dev/null || true
     if [ -n "$bridge" ]; then

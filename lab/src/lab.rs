@@ -184,9 +184,11 @@ pub(crate) async fn run(
     let registry = Registry::open(&config.state_dir)?;
     let name = config.name.clone().unwrap_or_else(fresh_name);
     preflight::check_name(&name)?;
+    // What takes minutes comes before the network is picked: until its bridge is there, nobody else can see that it is taken.
+    let shared = shared(&config, say).await?;
     let (entry, subnet) = registry.enter(&name)?;
     let mut parts = JoinSet::new();
-    let result = match bring_up(&config, entry, subnet, &registry, say, &mut parts).await {
+    let result = match bring_up(&config, shared, entry, subnet, &registry, say, &mut parts).await {
         Ok(mut running) => {
             ready(running.entry, running.up, running.requests);
             tokio::pin!(stop);
@@ -227,6 +229,7 @@ struct Running {
 
 async fn bring_up(
     config: &LabConfig,
+    (base, pip): (base::Base, PipIndex),
     mut entry: Entry,
     subnet: Subnet,
     registry: &Registry,
@@ -240,7 +243,8 @@ async fn bring_up(
         .first()
         .context("a lab needs at least one region")?
         .clone();
-    let (base, pip) = shared(config, say).await?;
+    let gateway = subnet.gateway();
+    let bridge = Bridge::create(&entry.name, subnet)?;
     let disks = Disks::new(&base.root, &dir)?;
     let moto = Moto::start(
         &MotoOptions {
@@ -254,8 +258,6 @@ async fn bring_up(
     )
     .await?;
 
-    let gateway = subnet.gateway();
-    let bridge = Bridge::create(&entry.name, subnet)?;
     let sources = fs::read_to_string(base.root.join("etc/apt/sources.list")).unwrap_or_default();
     let egress = Arc::new(Egress::of_this_machine(&sources, &pip, &config.allow_hosts));
     let up = Up {
