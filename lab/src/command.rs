@@ -49,7 +49,8 @@ fn show(command: &Command) -> String {
         .join(" ")
 }
 
-fn last_lines(text: &str, count: usize) -> String {
+/// The last `count` lines of `text`.
+pub(crate) fn last_lines(text: &str, count: usize) -> String {
     let lines: Vec<&str> = text.trim_end().lines().collect();
     lines[lines.len().saturating_sub(count)..].join("\n")
 }

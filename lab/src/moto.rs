@@ -11,7 +11,8 @@ use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 
-use crate::python::{Environment, Progress, PythonError, last_lines};
+use crate::command::last_lines;
+use crate::python::{Environment, Progress, PythonError};
 
 const REQUIREMENTS: &str = include_str!("../moto/requirements.txt");
 

@@ -10,6 +10,8 @@ use nix::fcntl::{Flock, FlockArg};
 use sha2::{Digest as _, Sha256};
 use tokio::process::Command;
 
+use crate::command::last_lines;
+
 /// The oldest Python that moto 5.2 takes.
 const OLDEST_PYTHON: (u32, u32) = (3, 10);
 /// A first installation fetches some 60 packages; past this the index is not answering.
@@ -279,12 +281,6 @@ fn show(command: &Command) -> String {
         .map(|word| word.to_string_lossy())
         .collect::<Vec<_>>()
         .join(" ")
-}
-
-/// The last `count` lines of `text`.
-pub(crate) fn last_lines(text: &str, count: usize) -> String {
-    let lines: Vec<&str> = text.trim_end().lines().collect();
-    lines[lines.len().saturating_sub(count)..].join("\n")
 }
 
 fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> PythonError {

@@ -163,7 +163,7 @@ impl Rig {
             .to_owned()
     }
 
-    pub(crate) async fn state(&self, id: &str) -> String {
+    async fn describe(&self, id: &str) -> aws_sdk_ec2::types::Instance {
         let found = self
             .ec2
             .describe_instances()
@@ -171,7 +171,12 @@ impl Rig {
             .send()
             .await
             .unwrap();
-        found.reservations()[0].instances()[0]
+        found.reservations()[0].instances()[0].clone()
+    }
+
+    pub(crate) async fn state(&self, id: &str) -> String {
+        let instance = self.describe(id).await;
+        instance
             .state()
             .unwrap()
             .name()
@@ -181,14 +186,8 @@ impl Rig {
     }
 
     pub(crate) async fn address(&self, id: &str) -> String {
-        let found = self
-            .ec2
-            .describe_instances()
-            .instance_ids(id)
-            .send()
+        self.describe(id)
             .await
-            .unwrap();
-        found.reservations()[0].instances()[0]
             .private_ip_address()
             .unwrap()
             .to_owned()
