@@ -1,4 +1,4 @@
-//! `baker-agent` will ship a host's logs and metrics to CloudWatch. It is not written yet, and says so.
+//! `baker-agent`: the command.
 
 use std::process::ExitCode;
 

@@ -1,0 +1,5 @@
+//! The narrow way to CloudWatch Logs.
+
+mod failure;
+
+pub use failure::{Failure, FailureKind, RejectedInfo};

@@ -1,0 +1,1 @@
+//! Events into request bodies that keep every rule of the service.

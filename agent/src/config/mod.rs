@@ -1,0 +1,1 @@
+//! What the user wrote, checked, and made into the rules that the stages define.

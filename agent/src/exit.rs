@@ -1,0 +1,1 @@
+//! Exit codes: part of the interface.

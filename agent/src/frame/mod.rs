@@ -1,0 +1,1 @@
+//! Bytes into events: lines, and events of several lines.

@@ -1,0 +1,1 @@
+//! The account of every byte, kept through crashes.

@@ -1,0 +1,43 @@
+//! `baker-agent` ships a host's logs to CloudWatch Logs: every line once, at once, for almost nothing.
+//!
+//! The stages stand in the order in which a byte goes through them; what they stand on follows.
+
+// What was typed, and what is answered.
+pub mod cli;
+
+pub mod exit;
+
+// The stages in one line, then each of them.
+pub mod pipeline;
+
+pub mod config;
+
+pub mod discover;
+
+pub mod tail;
+
+pub mod frame;
+
+pub mod stamp;
+
+pub mod batch;
+
+pub mod ship;
+
+pub mod ledger;
+
+pub mod status;
+
+// Adapters to the outside.
+pub mod aws;
+
+pub mod host;
+
+// Leaves.
+pub mod account;
+
+pub mod clock;
+
+pub mod names;
+
+pub mod target;

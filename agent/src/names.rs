@@ -1,0 +1,1 @@
+//! Placeholders in the names of groups and streams.

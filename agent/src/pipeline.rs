@@ -1,0 +1,1 @@
+//! The table of contents: it alone knows the stages.

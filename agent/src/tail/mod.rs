@@ -1,0 +1,1 @@
+//! Which generations of which files there are, and their bytes.
