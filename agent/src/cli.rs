@@ -1,1 +1,148 @@
-//! What was typed, and what it means.
+//! The command line: what was typed, and what it asks for.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+
+use crate::config::DEFAULT_PATH;
+use crate::exit::Exit;
+
+/// Ship this host's logs to CloudWatch Logs: every line once, at once
+#[derive(Debug, Parser)]
+#[command(name = "baker-agent", version, about, long_about = None, propagate_version = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Ship, until SIGTERM or Ctrl-C; then send what was read and end
+    #[command(after_help = "Examples:\n  baker-agent run\n  \
+                            baker-agent run --config ./baker-agent.toml")]
+    Run(Run),
+    /// Say what `run` would do: files, names, times of their last lines, and whether AWS lets it
+    #[command(after_help = "Examples:\n  baker-agent check\n  \
+                            sudo -u baker-agent baker-agent check   # as the service's user\n  \
+                            baker-agent check --offline --config ./baker-agent.toml\n  \
+                            baker-agent check --output json")]
+    Check(Check),
+    /// Say what became of every byte: of the running agent, or else by its ledger
+    #[command(after_help = "Examples:\n  baker-agent status\n  \
+                            baker-agent status --output json\n  \
+                            baker-agent status --state-dir /var/lib/baker-agent")]
+    Status(Status),
+}
+
+/// Which configuration.
+#[derive(Debug, Args)]
+pub struct Config {
+    /// The main file; `conf.d/*.toml` beside it is read, too
+    #[arg(
+        long = "config",
+        short = 'c',
+        value_name = "FILE",
+        env = "BAKER_AGENT_CONFIG",
+        default_value = DEFAULT_PATH
+    )]
+    pub path: PathBuf,
+}
+
+/// `baker-agent run`.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// Which configuration.
+    #[command(flatten)]
+    pub config: Config,
+}
+
+/// `baker-agent check`.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Which configuration.
+    #[command(flatten)]
+    pub config: Config,
+    /// Ask neither AWS nor the instance metadata service
+    #[arg(long)]
+    pub offline: bool,
+    /// How to print the result
+    #[arg(long, value_enum, default_value_t)]
+    pub output: Output,
+}
+
+/// `baker-agent status`.
+#[derive(Debug, Args)]
+pub struct Status {
+    /// Which configuration.
+    #[command(flatten)]
+    pub config: Config,
+    /// The state directory itself, so that no configuration is needed
+    #[arg(long, value_name = "DIRECTORY", conflicts_with = "path")]
+    pub state_dir: Option<PathBuf>,
+    /// How to print the result
+    #[arg(long, value_enum, default_value_t)]
+    pub output: Output,
+}
+
+/// How to print a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Output {
+    /// For people.
+    #[default]
+    #[value(alias = "text")]
+    Human,
+    /// For programs: one JSON document on stdout.
+    Json,
+}
+
+/// Reads the command line; prints help or an error and ends the process where that is all there is to do.
+#[must_use]
+pub fn parse() -> Cli {
+    let matches = command().get_matches();
+    Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+}
+
+/// The command with the exit codes in its help.
+fn command() -> clap::Command {
+    let mut codes = String::from("Exit codes:\n");
+    for exit in Exit::ALL {
+        // Writing to a String can't fail.
+        let _ = writeln!(codes, "  {:>3}  {}", exit.code(), exit.meaning());
+    }
+    Cli::command().after_help(codes)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn help_lists_every_exit_code() {
+        let help = command().render_help().to_string();
+        for exit in Exit::ALL {
+            assert!(help.contains(&format!("{:>3}  {}", exit.code(), exit.meaning())));
+        }
+    }
+
+    #[test]
+    fn a_state_directory_needs_no_configuration_and_goes_with_none() {
+        let typed = |arguments: &[&str]| {
+            Cli::try_parse_from([&["baker-agent", "status"], arguments].concat())
+        };
+        let Command::Status(status) = typed(&["--state-dir", "/s"]).unwrap().command else {
+            panic!("another command");
+        };
+        assert_eq!(status.state_dir, Some(PathBuf::from("/s")));
+        assert!(typed(&["--state-dir", "/s", "--config", "/c"]).is_err());
+    }
+}

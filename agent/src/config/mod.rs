@@ -1,1 +1,184 @@
 //! What the user wrote, checked, and made into the rules that the stages define.
+//!
+//! The main file is TOML; `conf.d/*.toml` beside it may add log files. Whatever is wrong in any of
+//! them is reported at its place, all at once.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub mod diagnostics;
+mod load;
+mod parse;
+
+pub use self::load::load;
+use jiff::tz::TimeZone;
+use regex::Regex;
+
+use crate::target::GroupClass;
+
+/// Where `run`, `check` and `status` look if nobody says otherwise.
+pub const DEFAULT_PATH: &str = "/etc/baker-agent/baker-agent.toml";
+
+/// All that the configuration says, with the defaults for what it does not say.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The files it was read from, the main one first.
+    pub sources: Vec<PathBuf>,
+    /// Where the ledger and `status.sock` lie.
+    pub state_dir: PathBuf,
+    /// Who this host is; `None` asks the instance metadata service.
+    pub instance_id: Option<String>,
+    /// How the service is reached.
+    pub aws: Aws,
+    /// What the agent may take of this host.
+    pub limits: Limits,
+    /// When and how events are sent.
+    pub ship: Ship,
+    /// The log files, one entry for each `[[file]]`.
+    pub files: Vec<FileSettings>,
+}
+
+/// How the service is reached. What is `None` comes from AWS's environment variables, its
+/// configuration files and the instance.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Aws {
+    /// The region.
+    pub region: Option<String>,
+    /// Another endpoint than the region's.
+    pub endpoint_url: Option<String>,
+    /// The profile in the AWS configuration files.
+    pub profile: Option<String>,
+    /// A PEM file with the authorities that are trusted, in place of the host's.
+    pub ca_bundle: Option<PathBuf>,
+}
+
+/// What the agent may take of this host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// For request bodies: those being filled, those that wait, those under way.
+    pub memory_bytes: usize,
+    /// Requests under way at a time.
+    pub in_flight: usize,
+    /// Requests a second, over all streams.
+    pub requests_per_second: u32,
+    /// Log files that are held open at a time.
+    pub open_files: usize,
+    /// Unread bytes in rotated and deleted files.
+    pub backlog_bytes: u64,
+    /// Rotated and deleted files that are not fully read.
+    pub backlog_files: usize,
+}
+
+/// When and how events are sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ship {
+    /// A busy stream's batch leaves when it is full, or this long after the one before it.
+    pub flush_interval: Duration,
+    /// For making a connection.
+    pub connect_timeout: Duration,
+    /// For one request with its answer.
+    pub request_timeout: Duration,
+    /// After a request without an answer: how long until the stream shows whether it arrived.
+    pub settle: Duration,
+    /// After SIGTERM: how long to go on sending what was read.
+    pub drain: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            sources: Vec::new(),
+            state_dir: PathBuf::from("/var/lib/baker-agent"),
+            instance_id: None,
+            aws: Aws::default(),
+            limits: Limits::default(),
+            ship: Ship::default(),
+            files: Vec::new(),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory_bytes: 10 << 20,
+            in_flight: 8,
+            requests_per_second: 50,
+            open_files: 256,
+            backlog_bytes: 4 << 30,
+            backlog_files: 1_000,
+        }
+    }
+}
+
+impl Default for Ship {
+    fn default() -> Self {
+        Self {
+            flush_interval: Duration::from_millis(500),
+            connect_timeout: Duration::from_secs(3),
+            request_timeout: Duration::from_secs(10),
+            settle: Duration::from_secs(5),
+            drain: Duration::from_secs(20),
+        }
+    }
+}
+
+/// One `[[file]]`: which files, where their events go, and how they are read.
+#[derive(Debug, Clone)]
+pub struct FileSettings {
+    /// The patterns, and which files they leave out.
+    pub set: FileSet,
+    /// The group's name, with placeholders.
+    pub group: String,
+    /// The stream's name, with placeholders.
+    pub stream: String,
+    /// What a group that the agent makes keeps; `None` is for ever.
+    pub retention_days: Option<u32>,
+    /// The class of a group that the agent makes.
+    pub class: GroupClass,
+    /// How bytes become events.
+    pub rules: FrameRules,
+    /// How stamps are written; `None` takes the time of reading.
+    pub format: Option<String>,
+    /// How stamps without a zone are meant.
+    pub timezone: TimeZone,
+}
+
+/// The files of one `[[file]]`.
+#[derive(Debug, Clone)]
+pub struct FileSet {
+    /// Globs, or plain paths.
+    pub patterns: Vec<String>,
+    /// Globs of paths that are left out.
+    pub exclude: Vec<String>,
+    /// Where a file begins that was there before the agent.
+    pub start: Start,
+}
+
+/// Where a file begins that was there before the agent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Start {
+    /// With its first byte.
+    #[default]
+    Beginning,
+    /// With what is added from now on.
+    End,
+}
+
+/// How bytes become events.
+#[derive(Debug, Clone)]
+pub struct FrameRules {
+    /// The first line of an event, where events have several.
+    pub multiline_start: Option<Regex>,
+    /// If there are any, only events that match one of them are sent.
+    pub include: Vec<Regex>,
+    /// Events that match one of them are not sent.
+    pub exclude: Vec<Regex>,
+    /// Longer events are split.
+    pub max_event_bytes: usize,
+    /// How long an event without an end waits for more.
+    pub hold: Duration,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,126 @@
+//! `[agent]`, `[limits]` and `[ship]`.
+
+use std::time::Duration;
+
+use super::rules;
+use super::table::{Key, Table, key};
+use crate::config::Settings;
+
+pub(super) const AGENT: &[Key] = &[
+    key("state_dir", "\"/var/lib/baker-agent\""),
+    key("instance_id", "\"i-0123456789abcdef0\""),
+    key("region", "\"eu-west-1\""),
+    key("endpoint_url", "\"https://logs.eu-west-1.amazonaws.com\""),
+    key("profile", "\"logs\""),
+    key("ca_bundle", "\"/etc/ssl/certs/ca-certificates.crt\""),
+];
+
+pub(super) const LIMITS: &[Key] = &[
+    key("memory", "\"10MiB\""),
+    key("in_flight", "8"),
+    key("requests_per_second", "50"),
+    key("open_files", "256"),
+    key("backlog", "\"4GiB\""),
+    key("backlog_files", "1000"),
+];
+
+pub(super) const SHIP: &[Key] = &[
+    key("flush_interval", "\"500ms\""),
+    key("connect_timeout", "\"3s\""),
+    key("request_timeout", "\"10s\""),
+    key("settle", "\"5s\""),
+    key("drain", "\"20s\""),
+];
+
+/// Room for two full request bodies, the least with which one can be filled while the other is sent.
+const MIN_MEMORY_BYTES: u64 = 3 << 20;
+const MAX_MEMORY_BYTES: u64 = 1 << 30;
+
+/// An account's quota of PutLogEvents a second, in the regions where it is highest.
+/// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html>
+const MAX_REQUESTS_PER_SECOND: u64 = 5_000;
+
+/// Oftener than this, requests would cost more than they carry.
+const MIN_FLUSH: Duration = Duration::from_millis(10);
+/// Every line is to arrive well within a minute.
+const MAX_FLUSH: Duration = Duration::from_secs(30);
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+
+pub(super) fn read(top: &Table<'_>, settings: &mut Settings) {
+    if let Some(table) = top.table("agent", "[agent]", AGENT) {
+        read_agent(&table, settings);
+    }
+    if let Some(table) = top.table("limits", "[limits]", LIMITS) {
+        read_limits(&table, settings);
+    }
+    if let Some(table) = top.table("ship", "[ship]", SHIP) {
+        read_ship(&table, settings);
+    }
+}
+
+fn read_agent(table: &Table<'_>, settings: &mut Settings) {
+    set(
+        &mut settings.state_dir,
+        table.parsed("state_dir", rules::state_dir),
+    );
+    settings.instance_id = table.parsed("instance_id", rules::instance_id);
+    settings.aws.region = table.parsed("region", rules::region);
+    settings.aws.endpoint_url = table.parsed("endpoint_url", rules::url);
+    settings.aws.profile = table.parsed("profile", rules::profile);
+    settings.aws.ca_bundle = table.parsed("ca_bundle", rules::absolute_path);
+}
+
+fn read_limits(table: &Table<'_>, settings: &mut Settings) {
+    let limits = &mut settings.limits;
+    let memory = rules::bytes(MIN_MEMORY_BYTES..=MAX_MEMORY_BYTES);
+    let backlog = rules::bytes(0..=u64::MAX);
+    set(&mut limits.memory_bytes, table.parsed("memory", memory));
+    set(&mut limits.in_flight, table.integer("in_flight", 1..=64));
+    set(
+        &mut limits.requests_per_second,
+        table.integer("requests_per_second", 1..=MAX_REQUESTS_PER_SECOND),
+    );
+    set(
+        &mut limits.open_files,
+        table.integer("open_files", 8..=65_536),
+    );
+    set(&mut limits.backlog_bytes, table.parsed("backlog", backlog));
+    set(
+        &mut limits.backlog_files,
+        table.integer("backlog_files", 1..=1_000_000),
+    );
+}
+
+fn read_ship(table: &Table<'_>, settings: &mut Settings) {
+    let ship = &mut settings.ship;
+    for (name, field, range) in [
+        (
+            "flush_interval",
+            &mut ship.flush_interval,
+            MIN_FLUSH..=MAX_FLUSH,
+        ),
+        (
+            "connect_timeout",
+            &mut ship.connect_timeout,
+            SECOND / 10..=MINUTE,
+        ),
+        (
+            "request_timeout",
+            &mut ship.request_timeout,
+            SECOND..=5 * MINUTE,
+        ),
+        ("settle", &mut ship.settle, Duration::ZERO..=5 * MINUTE),
+        ("drain", &mut ship.drain, Duration::ZERO..=10 * MINUTE),
+    ] {
+        set(field, table.parsed(name, rules::duration(range)));
+    }
+}
+
+/// Puts what was said in the default's place. Ranges keep every number within its field's type.
+fn set<T, V: TryInto<T>>(field: &mut T, said: Option<V>) {
+    if let Some(value) = said.and_then(|value| value.try_into().ok()) {
+        *field = value;
+    }
+}

@@ -1,0 +1,301 @@
+//! `[[file]]`, and `[defaults]` for all of them.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use regex::Regex;
+
+use super::rules;
+use super::table::{Key, Table, key};
+use crate::config::diagnostics::SourceText;
+use crate::config::{FileSet, FileSettings, FrameRules, Start};
+use crate::target::GroupClass;
+
+/// What only a `[[file]]` may say.
+pub(super) const OWN: &[Key] = &[
+    key("path", "\"/var/log/syslog\""),
+    key("paths", "[\"/var/log/app/*.log\", \"/srv/app/log/*.log\"]"),
+    key("exclude", "[\"/var/log/app/debug*.log\"]"),
+];
+
+/// What `[defaults]` may say for all files.
+pub(super) const SHARED: &[Key] = &[
+    key("group", "\"jenkins.domain.com\""),
+    key("stream", "\"{instance_id}/{file}\""),
+    key("retention_days", "30"),
+    key("class", "\"infrequent_access\""),
+    key("start", "\"end\""),
+    key("format", "\"syslog\""),
+    key("timezone", "\"Europe/Berlin\""),
+    key("encoding", "\"utf-8\""),
+    key(
+        "multiline",
+        "{ start = \"^\\\\d{4}-\\\\d\\\\d-\\\\d\\\\d\" }",
+    ),
+    key("include_lines", "[\" (WARN|ERROR) \"]"),
+    key("exclude_lines", "[\"GET /health\"]"),
+    key("max_event_bytes", "262144"),
+    key("hold", "\"5s\""),
+];
+
+const MULTILINE: &[Key] = &[
+    key("start", "\"^\\\\d{4}-\\\\d\\\\d-\\\\d\\\\d\""),
+    key("timeout", "\"1s\""),
+];
+
+/// The service's limit of an event, less what it adds to each.
+/// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html>
+const MAX_EVENT_BYTES: u64 = 1_048_576 - 26;
+/// Shorter pieces could not hold a mark beside their text.
+const MIN_EVENT_BYTES: u64 = 256;
+
+const MIN_HOLD: Duration = Duration::from_millis(10);
+const MAX_HOLD: Duration = Duration::from_secs(60);
+
+/// How long an unfinished line waits for its end.
+const DEFAULT_HOLD: Duration = Duration::from_secs(5);
+/// How long an event of several lines waits for its next one.
+const DEFAULT_MULTILINE_TIMEOUT: Duration = Duration::from_secs(1);
+
+const DEFAULT_GROUP: &str = "{file}";
+const DEFAULT_STREAM: &str = "{instance_id}/{file}";
+
+/// What a `[[file]]` or `[defaults]` says; `None` where it is silent.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Said {
+    pub(super) group: Option<String>,
+    stream: Option<String>,
+    pub(super) retention_days: Option<Option<u32>>,
+    pub(super) class: Option<GroupClass>,
+    start: Option<Start>,
+    format: Option<Option<String>>,
+    timezone: Option<TimeZone>,
+    multiline: Option<Multiline>,
+    include_lines: Option<Vec<Regex>>,
+    exclude_lines: Option<Vec<Regex>>,
+    max_event_bytes: Option<u64>,
+    hold: Option<Duration>,
+}
+
+#[derive(Debug, Clone)]
+struct Multiline {
+    start: Regex,
+    timeout: Duration,
+}
+
+impl Said {
+    /// What this one says, and where it is silent what the defaults say.
+    pub(super) fn or(self, defaults: &Self) -> Self {
+        let other = defaults.clone();
+        Self {
+            group: self.group.or(other.group),
+            stream: self.stream.or(other.stream),
+            retention_days: self.retention_days.or(other.retention_days),
+            class: self.class.or(other.class),
+            start: self.start.or(other.start),
+            format: self.format.or(other.format),
+            timezone: self.timezone.or(other.timezone),
+            multiline: self.multiline.or(other.multiline),
+            include_lines: self.include_lines.or(other.include_lines),
+            exclude_lines: self.exclude_lines.or(other.exclude_lines),
+            max_event_bytes: self.max_event_bytes.or(other.max_event_bytes),
+            hold: self.hold.or(other.hold),
+        }
+    }
+
+    fn settle(self, set: impl FnOnce(Start) -> FileSet) -> FileSettings {
+        let hold = self.multiline.as_ref().map(|multiline| multiline.timeout);
+        FileSettings {
+            set: set(self.start.unwrap_or_default()),
+            group: self.group.unwrap_or_else(|| DEFAULT_GROUP.to_owned()),
+            stream: self.stream.unwrap_or_else(|| DEFAULT_STREAM.to_owned()),
+            retention_days: self.retention_days.flatten(),
+            class: self.class.unwrap_or_default(),
+            rules: FrameRules {
+                multiline_start: self.multiline.map(|multiline| multiline.start),
+                include: self.include_lines.unwrap_or_default(),
+                exclude: self.exclude_lines.unwrap_or_default(),
+                max_event_bytes: usize::try_from(self.max_event_bytes.unwrap_or(MAX_EVENT_BYTES))
+                    .unwrap_or(usize::MAX),
+                hold: hold.or(self.hold).unwrap_or(DEFAULT_HOLD),
+            },
+            format: self.format.flatten(),
+            timezone: self.timezone.unwrap_or_else(TimeZone::system),
+        }
+    }
+}
+
+/// A pattern and where it stands.
+#[derive(Debug)]
+pub(super) struct Pattern {
+    pub(super) text: String,
+    pub(super) span: Range<usize>,
+}
+
+/// One `[[file]]` as far as it could be read.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) source: Arc<SourceText>,
+    /// Its header.
+    pub(super) span: Range<usize>,
+    pub(super) patterns: Vec<Pattern>,
+    exclude: Vec<String>,
+    pub(super) said: Said,
+}
+
+impl Entry {
+    /// With the defaults for what nobody said.
+    pub(super) fn settle(self, defaults: &Said) -> FileSettings {
+        let patterns = self.patterns.into_iter().map(|p| p.text).collect();
+        let exclude = self.exclude;
+        self.said.or(defaults).settle(|start| FileSet {
+            patterns,
+            exclude,
+            start,
+        })
+    }
+}
+
+pub(super) fn read_defaults(top: &Table<'_>) -> Said {
+    top.table("defaults", "[defaults]", SHARED)
+        .map(|table| read_said(&table))
+        .unwrap_or_default()
+}
+
+pub(super) fn read_files(top: &Table<'_>) -> Vec<Entry> {
+    let keys = [OWN, SHARED].concat();
+    top.tables("file", &keys)
+        .iter()
+        .map(|table| Entry {
+            source: Arc::clone(&table.file.source),
+            span: table.span.clone(),
+            patterns: read_patterns(table),
+            exclude: read_globs(table, "exclude")
+                .into_iter()
+                .map(|pattern| pattern.text)
+                .collect(),
+            said: read_said(table),
+        })
+        .collect()
+}
+
+fn read_patterns(table: &Table<'_>) -> Vec<Pattern> {
+    if table.has("path") && table.has("paths") {
+        let problem = table
+            .broken("paths", table.key_span("paths"), "`path` is there, too")
+            .context(table.key_span("path"), "the other one")
+            .help("keep `paths` and add the one of `path` to it");
+        table.file.report(problem);
+    }
+    if table.has("paths") {
+        let patterns = read_globs(table, "paths");
+        if let Some(value) = table.value("paths")
+            && value
+                .get_ref()
+                .as_array()
+                .is_some_and(|list| list.is_empty())
+        {
+            table.breach("paths", value.span(), "must name at least one file");
+        }
+        return patterns;
+    }
+    if !table.has("path") {
+        table.missing("path");
+    }
+    let Some(value) = table.string("path") else {
+        return Vec::new();
+    };
+    let text = table.ruled("path", &value, rules::glob);
+    text.map(|text| Pattern {
+        text,
+        span: value.span(),
+    })
+    .into_iter()
+    .collect()
+}
+
+fn read_globs(table: &Table<'_>, name: &str) -> Vec<Pattern> {
+    let values = table.strings(name).unwrap_or_default();
+    values
+        .iter()
+        .filter_map(|value| {
+            let text = table.ruled(name, value, rules::glob)?;
+            Some(Pattern {
+                text,
+                span: value.span(),
+            })
+        })
+        .collect()
+}
+
+fn read_said(table: &Table<'_>) -> Said {
+    const HOLD: std::ops::RangeInclusive<Duration> = MIN_HOLD..=MAX_HOLD;
+    table.one_of("encoding", &[("utf-8", ())]);
+    Said {
+        group: table
+            .string("group")
+            .map(|value| (*value.get_ref()).to_owned()),
+        stream: table
+            .string("stream")
+            .map(|value| (*value.get_ref()).to_owned()),
+        retention_days: read_retention(table),
+        class: table.one_of(
+            "class",
+            &[
+                ("standard", GroupClass::Standard),
+                ("infrequent_access", GroupClass::InfrequentAccess),
+            ],
+        ),
+        start: table.one_of(
+            "start",
+            &[("beginning", Start::Beginning), ("end", Start::End)],
+        ),
+        format: table.string("format").map(|value| match *value.get_ref() {
+            "none" => None,
+            format => Some(format.to_owned()),
+        }),
+        timezone: table.parsed("timezone", rules::timezone),
+        multiline: read_multiline(table),
+        include_lines: read_regexes(table, "include_lines"),
+        exclude_lines: read_regexes(table, "exclude_lines"),
+        max_event_bytes: table.integer("max_event_bytes", MIN_EVENT_BYTES..=MAX_EVENT_BYTES),
+        hold: table.parsed("hold", rules::duration(HOLD)),
+    }
+}
+
+fn read_retention(table: &Table<'_>) -> Option<Option<u32>> {
+    let days = table.integer("retention_days", 0..=u64::from(u32::MAX))?;
+    match rules::retention_days(days) {
+        Ok(days) => Some(days),
+        Err(expected) => {
+            let span = table
+                .value("retention_days")
+                .map_or(0..0, |value| value.span());
+            table.breach("retention_days", span, expected);
+            None
+        }
+    }
+}
+
+fn read_multiline(table: &Table<'_>) -> Option<Multiline> {
+    let multiline = table.table("multiline", "`multiline`", MULTILINE)?;
+    if !multiline.has("start") {
+        multiline.missing("start");
+    }
+    let hold = rules::duration(MIN_HOLD..=MAX_HOLD);
+    let timeout = multiline.parsed("timeout", hold);
+    Some(Multiline {
+        start: multiline.parsed("start", rules::regex)?,
+        timeout: timeout.unwrap_or(DEFAULT_MULTILINE_TIMEOUT),
+    })
+}
+
+fn read_regexes(table: &Table<'_>, name: &str) -> Option<Vec<Regex>> {
+    let values = table.strings(name)?;
+    let compiled = values
+        .iter()
+        .filter_map(|value| table.ruled(name, value, rules::regex));
+    Some(compiled.collect())
+}
