@@ -1,5 +1,19 @@
 //! The narrow way to CloudWatch Logs.
+//!
+//! `logs` makes the calls, over the SDK: it finds credentials, resolves endpoints, signs and reads answers. What is ours:
+//! `http` (connections), `body` (a finished body, sent as it is), `call` (one try, with a time limit), `classify` and `explain`
+//! (what a failure means, to a program and to people; both pure), `clock` (what answers tell about this host's clock).
 
+mod body;
+mod call;
+mod classify;
+mod clock;
+mod explain;
 mod failure;
+mod http;
+mod logs;
 
+pub(crate) use explain::causes;
 pub use failure::{Failure, FailureKind, RejectedInfo};
+pub use http::{Http, HttpError, Proxy};
+pub use logs::{ConnectError, Logs, Options};

@@ -1,0 +1,403 @@
+//! The calls to CloudWatch Logs. Each is tried once: what is tried again, and when, is decided elsewhere.
+
+use std::future::Future;
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use aws_config::identity::IdentityCache;
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_cloudwatchlogs::Client;
+use aws_sdk_cloudwatchlogs::types::{LogGroupClass, RejectedLogEventsInfo};
+use aws_smithy_types::retry::RetryConfig;
+use bytes::Bytes;
+
+use super::body::{Finished, Handed, Watch};
+use super::call::{self, Outcome};
+use super::clock::ServiceClock;
+use super::explain::Place;
+use super::failure::{Failure, FailureKind, RejectedInfo};
+use super::http::{Http, HttpError, Proxy};
+use crate::target::{GroupClass, Target};
+
+/// For the TCP connection and the TLS handshake. Enough for one lost SYN (the kernel sends the next after a second).
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// For a whole call, from credentials to the last byte of the answer. The service answers in well under a second.
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// A body gets more time: a link that is slower than this can't be told from one that hangs.
+const SLOWEST_LINK_BYTES_PER_S: u64 = 64 * 1024;
+/// For credentials alone, so that a dead metadata service is told as such, and not as a call that timed out.
+const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(5);
+/// Events on one page. Source: GetLogEvents, API reference (also at most 1 MB).
+const PAGE_EVENTS: i32 = 10_000;
+/// More than this is not held in memory when a stream is read back.
+const READ_BACK_BYTES: usize = 64 * 1024 * 1024;
+
+/// Where and how CloudWatch Logs is reached.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The region; else what the AWS variables, the profile, and the instance's metadata say, in that order.
+    pub region: Option<String>,
+    /// An address other than the region's own; else what `AWS_ENDPOINT_URL_CLOUDWATCH_LOGS`, `AWS_ENDPOINT_URL` and the profile say.
+    pub endpoint_url: Option<String>,
+    /// A profile of the AWS configuration files; else `AWS_PROFILE`.
+    pub profile: Option<String>,
+    /// A file of PEM certificates to trust instead of the system's; else `AWS_CA_BUNDLE`.
+    pub ca_bundle: Option<PathBuf>,
+    /// Which proxy.
+    pub proxy: Proxy,
+    /// How many connections are kept for later; as many as there are requests in flight.
+    pub max_connections: usize,
+    /// Whether events are compressed on their way: less traffic for more processor time.
+    pub gzip: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            region: None,
+            endpoint_url: None,
+            profile: None,
+            ca_bundle: None,
+            proxy: Proxy::Environment,
+            max_connections: 4,
+            gzip: false,
+        }
+    }
+}
+
+/// CloudWatch Logs can't be used at all.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// Nothing says which region.
+    #[error("no AWS region is known: set `region` in the configuration, or AWS_REGION")]
+    NoRegion,
+    /// No connection could ever be made.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+}
+
+/// CloudWatch Logs of one region.
+#[derive(Debug, Clone)]
+pub struct Logs {
+    client: Client,
+    region: String,
+    endpoint: Option<String>,
+    gzip: bool,
+    clock: ServiceClock,
+}
+
+impl Logs {
+    /// Finds region, endpoint and credentials as every AWS tool does. CloudWatch Logs itself is not called, and that
+    /// credentials are there is seen at the first call.
+    ///
+    /// # Errors
+    /// When no region is known, or the file of certificate authorities or the proxy's URL can't be used.
+    pub async fn connect(options: &Options) -> Result<Logs, ConnectError> {
+        let http = Http::new(
+            options.ca_bundle.as_deref(),
+            &options.proxy,
+            options.max_connections,
+        )?;
+        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+            .http_client(http)
+            .identity_cache(
+                IdentityCache::lazy()
+                    .load_timeout(CREDENTIALS_TIMEOUT)
+                    .build(),
+            )
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .connect_timeout(CONNECT_TIMEOUT)
+                    .build(),
+            );
+        if let Some(region) = &options.region {
+            loader = loader.region(Region::new(region.clone()));
+        }
+        if let Some(profile) = &options.profile {
+            loader = loader.profile_name(profile);
+        }
+        if let Some(url) = &options.endpoint_url {
+            loader = loader.endpoint_url(url);
+        }
+        Logs::over(&loader.load().await, options.gzip)
+    }
+
+    /// The same over a configuration that is loaded already, with its own HTTP client and credentials.
+    ///
+    /// # Errors
+    /// When it has no region.
+    pub fn over(config: &SdkConfig, gzip: bool) -> Result<Logs, ConnectError> {
+        let region = config.region().ok_or(ConnectError::NoRegion)?.to_string();
+        let clock = ServiceClock::default();
+        let client = Client::from_conf(
+            aws_sdk_cloudwatchlogs::config::Builder::from(config)
+                // Tries and time limits are ours; a second opinion inside the SDK would only hide what happens.
+                .retry_config(RetryConfig::disabled())
+                .timeout_config(
+                    TimeoutConfig::builder()
+                        .connect_timeout(CONNECT_TIMEOUT)
+                        .build(),
+                )
+                .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+                .interceptor(clock.watch())
+                .build(),
+        );
+        Ok(Logs {
+            client,
+            region,
+            endpoint: config.endpoint_url().map(str::to_owned),
+            gzip,
+            clock,
+        })
+    }
+
+    /// The region that is used.
+    #[must_use]
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// By how much this host's clock is ahead of the service's, in milliseconds, as the last answer told (to about a
+    /// second); `None` before the first.
+    #[must_use]
+    pub fn clock_ahead_ms(&self) -> Option<i64> {
+        self.clock.ahead_ms()
+    }
+
+    /// PutLogEvents with a finished body, which is sent as it is and never copied.
+    ///
+    /// `sha256` is the body's; with it, the body is not hashed again. `target` is for messages only: the body names its own.
+    ///
+    /// # Errors
+    /// Every failure, with what it means for these events.
+    pub async fn put(
+        &self,
+        target: &Target,
+        body: Bytes,
+        sha256: Option<[u8; 32]>,
+    ) -> Result<RejectedInfo, Failure> {
+        let body = match self.gzip {
+            true => compressed(&body),
+            false => Finished {
+                bytes: body,
+                sha256,
+                gzip: false,
+            },
+        };
+        let limit =
+            CALL_TIMEOUT + Duration::from_secs(body.bytes.len() as u64 / SLOWEST_LINK_BYTES_PER_S);
+        let handed = Handed::default();
+        let call = self
+            .client
+            .put_log_events()
+            .set_log_events(Some(Vec::new()))
+            .customize()
+            .interceptor(Watch::with_body(&handed, body))
+            .send();
+        let output = self
+            .call("PutLogEvents", target, limit, &handed, call)
+            .await?;
+        Ok(output
+            .rejected_log_events_info()
+            .map(rejected)
+            .unwrap_or_default())
+    }
+
+    /// CreateLogGroup, with the target's class.
+    ///
+    /// # Errors
+    /// Every failure; that the group is there already is one.
+    pub async fn create_group(&self, target: &Target) -> Result<(), Failure> {
+        let handed = Handed::default();
+        let call = self
+            .client
+            .create_log_group()
+            .log_group_name(&target.group)
+            .set_log_group_class(match target.class {
+                // The default, and so not said: not everything that speaks this API knows classes.
+                GroupClass::Standard => None,
+                GroupClass::InfrequentAccess => Some(LogGroupClass::InfrequentAccess),
+            })
+            .customize()
+            .interceptor(Watch::over(&handed))
+            .send();
+        self.call("CreateLogGroup", target, CALL_TIMEOUT, &handed, call)
+            .await
+            .map(drop)
+    }
+
+    /// PutRetentionPolicy. Does nothing for a target without retention.
+    ///
+    /// # Errors
+    /// Every failure.
+    pub async fn set_retention(&self, target: &Target) -> Result<(), Failure> {
+        let Some(days) = target.retention_days else {
+            return Ok(());
+        };
+        let handed = Handed::default();
+        let call = self
+            .client
+            .put_retention_policy()
+            .log_group_name(&target.group)
+            .retention_in_days(i32::try_from(days).unwrap_or(i32::MAX))
+            .customize()
+            .interceptor(Watch::over(&handed))
+            .send();
+        self.call("PutRetentionPolicy", target, CALL_TIMEOUT, &handed, call)
+            .await
+            .map(drop)
+    }
+
+    /// CreateLogStream.
+    ///
+    /// # Errors
+    /// Every failure; that the stream is there already is one.
+    pub async fn create_stream(&self, target: &Target) -> Result<(), Failure> {
+        let handed = Handed::default();
+        let call = self
+            .client
+            .create_log_stream()
+            .log_group_name(&target.group)
+            .log_stream_name(&target.stream)
+            .customize()
+            .interceptor(Watch::over(&handed))
+            .send();
+        self.call("CreateLogStream", target, CALL_TIMEOUT, &handed, call)
+            .await
+            .map(drop)
+    }
+
+    /// GetLogEvents: all events of the stream with `first_ms <= time <= last_ms`, as (time, message).
+    ///
+    /// # Errors
+    /// Every failure, and more events than [`Logs::read_back_where`] would hold.
+    pub async fn read_back(
+        &self,
+        target: &Target,
+        first_ms: i64,
+        last_ms: i64,
+    ) -> Result<Vec<(i64, String)>, Failure> {
+        self.read_back_where(target, first_ms, last_ms, |_, _| true)
+            .await
+    }
+
+    /// The same, but only what `keep` wants of them: one page is in memory, and what was kept.
+    ///
+    /// # Errors
+    /// Every failure, and more than 64 MiB of kept events.
+    pub async fn read_back_where(
+        &self,
+        target: &Target,
+        first_ms: i64,
+        last_ms: i64,
+        mut keep: impl FnMut(i64, &str) -> bool,
+    ) -> Result<Vec<(i64, String)>, Failure> {
+        let mut kept = Vec::new();
+        let mut kept_bytes = 0;
+        let mut token: Option<String> = None;
+        loop {
+            let handed = Handed::default();
+            let call = self
+                .client
+                .get_log_events()
+                .log_group_name(&target.group)
+                .log_stream_name(&target.stream)
+                .start_time(first_ms)
+                // "Events with a timestamp equal to or later than this time are not included."
+                .end_time(last_ms.saturating_add(1))
+                .start_from_head(true)
+                .limit(PAGE_EVENTS)
+                .set_next_token(token.clone())
+                .customize()
+                .interceptor(Watch::over(&handed))
+                .send();
+            let page = self
+                .call("GetLogEvents", target, CALL_TIMEOUT, &handed, call)
+                .await?;
+            for event in page.events.unwrap_or_default() {
+                let (Some(time_ms), Some(message)) = (event.timestamp, event.message) else {
+                    continue;
+                };
+                if keep(time_ms, &message) {
+                    kept_bytes += message.len();
+                    kept.push((time_ms, message));
+                }
+            }
+            if kept_bytes > READ_BACK_BYTES {
+                return Err(Failure {
+                    kind: FailureKind::Other,
+                    code: None,
+                    message: format!(
+                        "reading {}, stream {} back: more than {READ_BACK_BYTES} bytes between {first_ms} and {last_ms} ms",
+                        target.group, target.stream
+                    ),
+                    retry_after: None,
+                });
+            }
+            // "Partially full or empty pages don't necessarily mean that pagination is finished": the end is where the token
+            // no longer changes.
+            if page.next_forward_token.is_none() || page.next_forward_token == token {
+                return Ok(kept);
+            }
+            token = page.next_forward_token;
+        }
+    }
+
+    async fn call<T, E>(
+        &self,
+        action: &'static str,
+        target: &Target,
+        limit: Duration,
+        handed: &Handed,
+        call: impl Future<Output = Outcome<T, E>>,
+    ) -> Result<T, Failure>
+    where
+        E: aws_smithy_types::error::metadata::ProvideErrorMetadata
+            + std::error::Error
+            + Send
+            + Sync
+            + 'static,
+    {
+        let place = Place {
+            action,
+            target,
+            region: &self.region,
+            endpoint: self.endpoint.as_deref(),
+        };
+        call::within(limit, place, handed, call).await
+    }
+}
+
+/// "The index of the last log event that is too old. This field is exclusive."
+fn rejected(info: &RejectedLogEventsInfo) -> RejectedInfo {
+    let index = |index: Option<i32>| index.and_then(|index| usize::try_from(index).ok());
+    RejectedInfo {
+        too_old_end: index(info.too_old_log_event_end_index()),
+        expired_end: index(info.expired_log_event_end_index()),
+        too_new_start: index(info.too_new_log_event_start_index()),
+    }
+}
+
+/// The body as gzip; as it is, should that fail, which writing to memory does not.
+fn compressed(body: &Bytes) -> Finished {
+    // Lines compress about tenfold at the fastest level already.
+    let mut gzip = flate2::write::GzEncoder::new(
+        Vec::with_capacity(body.len() / 8),
+        flate2::Compression::fast(),
+    );
+    match gzip.write_all(body).and_then(|()| gzip.finish()) {
+        Ok(bytes) => Finished {
+            bytes: bytes.into(),
+            sha256: None,
+            gzip: true,
+        },
+        Err(_) => Finished {
+            bytes: body.clone(),
+            sha256: None,
+            gzip: false,
+        },
+    }
+}
