@@ -1,0 +1,178 @@
+//! The report for people.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use super::{Account, FileStatus, Running, Status, sum};
+
+/// The report in lines for a terminal: the agent, its files, the sum, and what goes wrong.
+#[must_use]
+pub fn human(status: &Status) -> String {
+    let mut text = heading(status);
+    if !status.files.is_empty() {
+        text.push_str("\n\n");
+        text.push_str(&table(&status.files));
+    }
+    text.push_str("\n\n");
+    text.push_str(&balance(status));
+    for complaint in &status.complaints {
+        // Writing to a String can't fail.
+        let _ = write!(text, "\n\n! {}", complaint.replace('\n', "\n  "));
+    }
+    text
+}
+
+fn heading(status: &Status) -> String {
+    let who = format!("baker-agent {} on {}", status.version, status.instance_id);
+    match &status.running {
+        None => format!("{who}: not running; this is its ledger's account"),
+        Some(running) => format!("{who}: {}", running_text(running)),
+    }
+}
+
+fn running_text(running: &Running) -> String {
+    let oldest = match running.oldest_unshipped_ms {
+        None => "every line read has arrived".to_owned(),
+        Some(ms) => format!("the oldest line under way is {} old", age(ms)),
+    };
+    let mut text = format!(
+        "process {}, up {}; {oldest}\n{} events in {} requests",
+        running.pid,
+        age(running.uptime_ms),
+        running.events_shipped,
+        running.requests,
+    );
+    for (number, what) in [
+        (running.retries, "retries"),
+        (running.throttled, "throttled"),
+        (running.in_flight as u64, "under way"),
+        (running.stamps_of_previous, "stamped as the line before"),
+        (running.stamps_of_reading, "stamped when read"),
+        (running.stamps_ahead, "too far ahead, stamped when read"),
+        (running.replaced, "bytes replaced that were no UTF-8"),
+    ] {
+        if number > 0 {
+            let _ = write!(text, ", {number} {what}");
+        }
+    }
+    text
+}
+
+const HEADS: [&str; 8] = [
+    "FILE",
+    "GENERATION",
+    "SEEN",
+    "SHIPPED",
+    "FILTERED",
+    "REJECTED",
+    "LOST",
+    "PENDING",
+];
+
+/// A row for each file; under it whatever needs words.
+fn table(files: &[FileStatus]) -> String {
+    let rows: Vec<[String; 8]> = files.iter().map(row).collect();
+    let widths: Vec<usize> = (0..HEADS.len())
+        .map(|column| {
+            let cells = rows.iter().map(|row| row[column].chars().count());
+            cells.chain([HEADS[column].len()]).max().unwrap_or_default()
+        })
+        .collect();
+    let line = |cells: &[&str]| {
+        let mut line = format!("{:<width$}", cells[0], width = widths[0]);
+        for (cell, width) in cells.iter().zip(&widths).skip(1) {
+            let _ = write!(line, "  {cell:>width$}");
+        }
+        line
+    };
+    let mut lines = vec![line(&HEADS)];
+    for (file, row) in files.iter().zip(&rows) {
+        lines.push(line(&row.each_ref().map(String::as_str)));
+        lines.extend(notes(file).into_iter().map(|note| format!("  {note}")));
+    }
+    lines.join("\n")
+}
+
+fn row(file: &FileStatus) -> [String; 8] {
+    let account = &file.account;
+    let ended = if file.ended { " (ended)" } else { "" };
+    [
+        format!("{}{ended}", file.path),
+        format!("#{}", file.generation),
+        account.seen_bytes.to_string(),
+        account.shipped_bytes.to_string(),
+        sum(&account.filtered_bytes).to_string(),
+        sum(&account.rejected_bytes).to_string(),
+        sum(&account.lost_bytes).to_string(),
+        account.pending_bytes.to_string(),
+    ]
+}
+
+fn notes(file: &FileStatus) -> Vec<String> {
+    let mut notes = vec![format!("to {} {}", file.group, file.stream)];
+    notes.extend(reasons(&file.account));
+    if let Some(ms) = file.oldest_unshipped_ms {
+        notes.push(format!("oldest line under way: {}", age(ms)));
+    }
+    notes.extend(file.last_error.as_ref().map(|error| format!("! {error}")));
+    notes
+}
+
+/// Why bytes did not arrive, in a line for each kind.
+fn reasons(account: &Account) -> impl Iterator<Item = String> {
+    [
+        ("filtered", &account.filtered_bytes),
+        ("rejected", &account.rejected_bytes),
+        ("lost", &account.lost_bytes),
+    ]
+    .into_iter()
+    .filter_map(|(kind, by)| Some(format!("{kind}: {}", listed(by)?)))
+}
+
+fn listed(by: &BTreeMap<String, u64>) -> Option<String> {
+    let parts: Vec<String> = by
+        .iter()
+        .filter(|(_, bytes)| **bytes > 0)
+        .map(|(reason, bytes)| format!("{bytes} {reason}"))
+        .collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+/// The conservation of bytes, to the byte.
+fn balance(status: &Status) -> String {
+    let totals = &status.totals;
+    let mut text = format!(
+        "bytes: {} seen = {} shipped + {} filtered + {} rejected + {} lost + {} pending",
+        totals.seen_bytes,
+        totals.shipped_bytes,
+        sum(&totals.filtered_bytes),
+        sum(&totals.rejected_bytes),
+        sum(&totals.lost_bytes),
+        totals.pending_bytes,
+    );
+    if status.gone.seen_bytes > 0 {
+        let gone = status.gone.seen_bytes;
+        let _ = write!(text, "\n  {gone} of them in files that are gone");
+    }
+    for line in reasons(totals) {
+        let _ = write!(text, "\n  {line}");
+    }
+    if !status.conserved {
+        text.push_str(
+            "\n! the account does not add up: a defect of the agent; please report it with the output of `baker-agent status --output json`",
+        );
+    }
+    text
+}
+
+/// An age in its two largest units.
+fn age(ms: u64) -> String {
+    let seconds = ms / 1_000;
+    match seconds {
+        0 => format!("{ms} ms"),
+        1..60 => format!("{seconds} s"),
+        60..3_600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        3_600..86_400 => format!("{} h {} min", seconds / 3_600, seconds % 3_600 / 60),
+        _ => format!("{} d {} h", seconds / 86_400, seconds % 86_400 / 3_600),
+    }
+}
