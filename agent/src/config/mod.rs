@@ -14,6 +14,8 @@ pub use self::load::load;
 use jiff::tz::TimeZone;
 use regex::Regex;
 
+use crate::aws;
+use crate::names::Template;
 use crate::target::GroupClass;
 
 /// Where `run`, `check` and `status` look if nobody says otherwise.
@@ -29,27 +31,13 @@ pub struct Settings {
     /// Who this host is; `None` asks the instance metadata service.
     pub instance_id: Option<String>,
     /// How the service is reached.
-    pub aws: Aws,
+    pub aws: aws::Options,
     /// What the agent may take of this host.
     pub limits: Limits,
     /// When and how events are sent.
     pub ship: Ship,
     /// The log files, one entry for each `[[file]]`.
     pub files: Vec<FileSettings>,
-}
-
-/// How the service is reached. What is `None` comes from AWS's environment variables, its
-/// configuration files and the instance.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Aws {
-    /// The region.
-    pub region: Option<String>,
-    /// Another endpoint than the region's.
-    pub endpoint_url: Option<String>,
-    /// The profile in the AWS configuration files.
-    pub profile: Option<String>,
-    /// A PEM file with the authorities that are trusted, in place of the host's.
-    pub ca_bundle: Option<PathBuf>,
 }
 
 /// What the agent may take of this host.
@@ -74,10 +62,6 @@ pub struct Limits {
 pub struct Ship {
     /// A busy stream's batch leaves when it is full, or this long after the one before it.
     pub flush_interval: Duration,
-    /// For making a connection.
-    pub connect_timeout: Duration,
-    /// For one request with its answer.
-    pub request_timeout: Duration,
     /// After a request without an answer: how long until the stream shows whether it arrived.
     pub settle: Duration,
     /// After SIGTERM: how long to go on sending what was read.
@@ -86,12 +70,16 @@ pub struct Ship {
 
 impl Default for Settings {
     fn default() -> Self {
+        let limits = Limits::default();
         Self {
             sources: Vec::new(),
             state_dir: PathBuf::from("/var/lib/baker-agent"),
             instance_id: None,
-            aws: Aws::default(),
-            limits: Limits::default(),
+            aws: aws::Options {
+                max_connections: limits.in_flight,
+                ..aws::Options::default()
+            },
+            limits,
             ship: Ship::default(),
             files: Vec::new(),
         }
@@ -115,8 +103,6 @@ impl Default for Ship {
     fn default() -> Self {
         Self {
             flush_interval: Duration::from_millis(500),
-            connect_timeout: Duration::from_secs(3),
-            request_timeout: Duration::from_secs(10),
             settle: Duration::from_secs(5),
             drain: Duration::from_secs(20),
         }
@@ -129,9 +115,9 @@ pub struct FileSettings {
     /// The patterns, and which files they leave out.
     pub set: FileSet,
     /// The group's name, with placeholders.
-    pub group: String,
+    pub group: Template,
     /// The stream's name, with placeholders.
-    pub stream: String,
+    pub stream: Template,
     /// What a group that the agent makes keeps; `None` is for ever.
     pub retention_days: Option<u32>,
     /// The class of a group that the agent makes.

@@ -60,6 +60,7 @@ fn the_example_says_the_defaults() {
     let example = parsed(EXAMPLE, &[]).unwrap();
     let silent = parsed("[[file]]\npath = \"/var/log/syslog\"", &[]).unwrap();
     assert_eq!(format!("{example:#?}"), format!("{silent:#?}"));
+    assert_eq!(silent.files.len(), 1);
 }
 
 #[test]

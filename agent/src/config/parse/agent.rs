@@ -26,8 +26,7 @@ pub(super) const LIMITS: &[Key] = &[
 
 pub(super) const SHIP: &[Key] = &[
     key("flush_interval", "\"500ms\""),
-    key("connect_timeout", "\"3s\""),
-    key("request_timeout", "\"10s\""),
+    key("compression", "\"gzip\""),
     key("settle", "\"5s\""),
     key("drain", "\"20s\""),
 ];
@@ -45,7 +44,6 @@ const MIN_FLUSH: Duration = Duration::from_millis(10);
 /// Every line is to arrive well within a minute.
 const MAX_FLUSH: Duration = Duration::from_secs(30);
 
-const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 
 pub(super) fn read(top: &Table<'_>, settings: &mut Settings) {
@@ -91,25 +89,18 @@ fn read_limits(table: &Table<'_>, settings: &mut Settings) {
         &mut limits.backlog_files,
         table.integer("backlog_files", 1..=1_000_000),
     );
+    settings.aws.max_connections = limits.in_flight;
 }
 
 fn read_ship(table: &Table<'_>, settings: &mut Settings) {
+    let gzip = table.one_of("compression", &[("none", false), ("gzip", true)]);
+    set(&mut settings.aws.gzip, gzip);
     let ship = &mut settings.ship;
     for (name, field, range) in [
         (
             "flush_interval",
             &mut ship.flush_interval,
             MIN_FLUSH..=MAX_FLUSH,
-        ),
-        (
-            "connect_timeout",
-            &mut ship.connect_timeout,
-            SECOND / 10..=MINUTE,
-        ),
-        (
-            "request_timeout",
-            &mut ship.request_timeout,
-            SECOND..=5 * MINUTE,
         ),
         ("settle", &mut ship.settle, Duration::ZERO..=5 * MINUTE),
         ("drain", &mut ship.drain, Duration::ZERO..=10 * MINUTE),

@@ -11,6 +11,7 @@ use super::rules;
 use super::table::{Key, Table, key};
 use crate::config::diagnostics::SourceText;
 use crate::config::{FileSet, FileSettings, FrameRules, Start};
+use crate::names::{Kind, Template, TemplateError};
 use crate::target::GroupClass;
 
 /// What only a `[[file]]` may say.
@@ -59,14 +60,15 @@ const DEFAULT_HOLD: Duration = Duration::from_secs(5);
 /// How long an event of several lines waits for its next one.
 const DEFAULT_MULTILINE_TIMEOUT: Duration = Duration::from_secs(1);
 
-const DEFAULT_GROUP: &str = "{file}";
+/// The file's path, as it is.
+const DEFAULT_GROUP: &str = "/{file}";
 const DEFAULT_STREAM: &str = "{instance_id}/{file}";
 
 /// What a `[[file]]` or `[defaults]` says; `None` where it is silent.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Said {
-    pub(super) group: Option<String>,
-    stream: Option<String>,
+    pub(super) group: Option<Template>,
+    stream: Option<Template>,
     pub(super) retention_days: Option<Option<u32>>,
     pub(super) class: Option<GroupClass>,
     start: Option<Start>,
@@ -105,12 +107,12 @@ impl Said {
         }
     }
 
-    fn settle(self, set: impl FnOnce(Start) -> FileSet) -> FileSettings {
+    fn settle(self, set: impl FnOnce(Start) -> FileSet) -> Result<FileSettings, TemplateError> {
         let hold = self.multiline.as_ref().map(|multiline| multiline.timeout);
-        FileSettings {
+        Ok(FileSettings {
             set: set(self.start.unwrap_or_default()),
-            group: self.group.unwrap_or_else(|| DEFAULT_GROUP.to_owned()),
-            stream: self.stream.unwrap_or_else(|| DEFAULT_STREAM.to_owned()),
+            group: or_default(self.group, Kind::Group, DEFAULT_GROUP)?,
+            stream: or_default(self.stream, Kind::Stream, DEFAULT_STREAM)?,
             retention_days: self.retention_days.flatten(),
             class: self.class.unwrap_or_default(),
             rules: FrameRules {
@@ -123,8 +125,16 @@ impl Said {
             },
             format: self.format.flatten(),
             timezone: self.timezone.unwrap_or_else(TimeZone::system),
-        }
+        })
     }
+}
+
+fn or_default(
+    said: Option<Template>,
+    kind: Kind,
+    default: &str,
+) -> Result<Template, TemplateError> {
+    said.map_or_else(|| Template::parse(kind, default), Ok)
 }
 
 /// A pattern and where it stands.
@@ -147,7 +157,10 @@ pub(super) struct Entry {
 
 impl Entry {
     /// With the defaults for what nobody said.
-    pub(super) fn settle(self, defaults: &Said) -> FileSettings {
+    ///
+    /// # Errors
+    /// Only a default name that is no valid template, which a test rules out.
+    pub(super) fn settle(self, defaults: &Said) -> Result<FileSettings, TemplateError> {
         let patterns = self.patterns.into_iter().map(|p| p.text).collect();
         let exclude = self.exclude;
         self.said.or(defaults).settle(|start| FileSet {
@@ -234,12 +247,8 @@ fn read_said(table: &Table<'_>) -> Said {
     const HOLD: std::ops::RangeInclusive<Duration> = MIN_HOLD..=MAX_HOLD;
     table.one_of("encoding", &[("utf-8", ())]);
     Said {
-        group: table
-            .string("group")
-            .map(|value| (*value.get_ref()).to_owned()),
-        stream: table
-            .string("stream")
-            .map(|value| (*value.get_ref()).to_owned()),
+        group: read_template(table, Kind::Group),
+        stream: read_template(table, Kind::Stream),
         retention_days: read_retention(table),
         class: table.one_of(
             "class",
@@ -262,6 +271,25 @@ fn read_said(table: &Table<'_>) -> Said {
         exclude_lines: read_regexes(table, "exclude_lines"),
         max_event_bytes: table.integer("max_event_bytes", MIN_EVENT_BYTES..=MAX_EVENT_BYTES),
         hold: table.parsed("hold", rules::duration(HOLD)),
+    }
+}
+
+fn read_template(table: &Table<'_>, kind: Kind) -> Option<Template> {
+    let name = match kind {
+        Kind::Group => "group",
+        Kind::Stream => "stream",
+    };
+    let value = table.string(name)?;
+    match Template::parse(kind, value.get_ref()) {
+        Ok(template) => Some(template),
+        Err(error) => {
+            let span = table
+                .file
+                .span_inside(value.get_ref(), error.span, &value.span());
+            let problem = table.broken(name, span, error.message).help(error.help);
+            table.file.report(problem);
+            None
+        }
     }
 }
 

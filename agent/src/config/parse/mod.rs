@@ -73,10 +73,12 @@ pub(super) fn parse(
                 .help("this is enough:\n[[file]]\npath = \"/var/log/syslog\""),
         );
     }
-    settings.files = entries
-        .into_iter()
-        .map(|entry| entry.settle(&defaults))
-        .collect();
+    for entry in entries {
+        match entry.settle(&defaults) {
+            Ok(file) => settings.files.push(file),
+            Err(error) => problems.push(Problem::new(error.to_string())),
+        }
+    }
     (settings, problems)
 }
 

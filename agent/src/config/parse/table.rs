@@ -54,6 +54,21 @@ impl File {
         Problem::new(message).at(&self.source, span, label)
     }
 
+    /// The place of the bytes `part` of a string that stands at `whole`; all of it where it is
+    /// written with escapes.
+    pub(super) fn span_inside(
+        &self,
+        text: &str,
+        part: Range<usize>,
+        whole: &Range<usize>,
+    ) -> Range<usize> {
+        let written = self.source.text.get(whole.clone()).unwrap_or_default();
+        match written.find(text).filter(|_| !text.is_empty()) {
+            Some(at) => whole.start + at + part.start..whole.start + at + part.end,
+            None => whole.clone(),
+        }
+    }
+
     pub(super) fn into_problems(self) -> Vec<Problem> {
         self.problems.into_inner()
     }
