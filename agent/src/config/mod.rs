@@ -12,9 +12,9 @@ mod parse;
 
 pub use self::load::load;
 use jiff::tz::TimeZone;
-use regex::Regex;
 
 use crate::aws;
+use crate::frame;
 use crate::names::Template;
 use crate::target::GroupClass;
 
@@ -123,7 +123,7 @@ pub struct FileSettings {
     /// The class of a group that the agent makes.
     pub class: GroupClass,
     /// How bytes become events.
-    pub rules: FrameRules,
+    pub rules: frame::Rules,
     /// How stamps are written; `None` takes the time of reading.
     pub format: Option<String>,
     /// How stamps without a zone are meant.
@@ -149,21 +149,6 @@ pub enum Start {
     Beginning,
     /// With what is added from now on.
     End,
-}
-
-/// How bytes become events.
-#[derive(Debug, Clone)]
-pub struct FrameRules {
-    /// The first line of an event, where events have several.
-    pub multiline_start: Option<Regex>,
-    /// If there are any, only events that match one of them are sent.
-    pub include: Vec<Regex>,
-    /// Events that match one of them are not sent.
-    pub exclude: Vec<Regex>,
-    /// Longer events are split.
-    pub max_event_bytes: usize,
-    /// How long an event without an end waits for more.
-    pub hold: Duration,
 }
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ const MAX_MEMORY_BYTES: u64 = 1 << 30;
 
 /// An account's quota of PutLogEvents a second, in the regions where it is highest.
 /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html>
-const MAX_REQUESTS_PER_SECOND: u64 = 5_000;
+const MAX_REQUESTS_PER_SECOND: u32 = 5_000;
 
 /// Oftener than this, requests would cost more than they carry.
 const MIN_FLUSH: Duration = Duration::from_millis(10);

@@ -5,12 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use regex::Regex;
 
 use super::rules;
 use super::table::{Key, Table, key};
 use crate::config::diagnostics::SourceText;
-use crate::config::{FileSet, FileSettings, FrameRules, Start};
+use crate::config::{FileSet, FileSettings, Start};
+use crate::frame::{
+    DEFAULT_HOLD, DEFAULT_MULTILINE_HOLD, MAX_EVENT_BYTES, MIN_EVENT_BYTES, Multiline, Patterns,
+    Rules,
+};
 use crate::names::{Kind, Template, TemplateError};
 use crate::target::GroupClass;
 
@@ -46,19 +49,8 @@ const MULTILINE: &[Key] = &[
     key("timeout", "\"1s\""),
 ];
 
-/// The service's limit of an event, less what it adds to each.
-/// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html>
-const MAX_EVENT_BYTES: u64 = 1_048_576 - 26;
-/// Shorter pieces could not hold a mark beside their text.
-const MIN_EVENT_BYTES: u64 = 256;
-
 const MIN_HOLD: Duration = Duration::from_millis(10);
 const MAX_HOLD: Duration = Duration::from_secs(60);
-
-/// How long an unfinished line waits for its end.
-const DEFAULT_HOLD: Duration = Duration::from_secs(5);
-/// How long an event of several lines waits for its next one.
-const DEFAULT_MULTILINE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The file's path, as it is.
 const DEFAULT_GROUP: &str = "/{file}";
@@ -74,16 +66,16 @@ pub(super) struct Said {
     start: Option<Start>,
     format: Option<Option<String>>,
     timezone: Option<TimeZone>,
-    multiline: Option<Multiline>,
-    include_lines: Option<Vec<Regex>>,
-    exclude_lines: Option<Vec<Regex>>,
-    max_event_bytes: Option<u64>,
+    multiline: Option<Several>,
+    include_lines: Option<Option<Patterns>>,
+    exclude_lines: Option<Option<Patterns>>,
+    max_event_bytes: Option<usize>,
     hold: Option<Duration>,
 }
 
 #[derive(Debug, Clone)]
-struct Multiline {
-    start: Regex,
+struct Several {
+    start: Multiline,
     timeout: Duration,
 }
 
@@ -108,19 +100,18 @@ impl Said {
     }
 
     fn settle(self, set: impl FnOnce(Start) -> FileSet) -> Result<FileSettings, TemplateError> {
-        let hold = self.multiline.as_ref().map(|multiline| multiline.timeout);
+        let hold = self.multiline.as_ref().map(|several| several.timeout);
         Ok(FileSettings {
             set: set(self.start.unwrap_or_default()),
             group: or_default(self.group, Kind::Group, DEFAULT_GROUP)?,
             stream: or_default(self.stream, Kind::Stream, DEFAULT_STREAM)?,
             retention_days: self.retention_days.flatten(),
             class: self.class.unwrap_or_default(),
-            rules: FrameRules {
-                multiline_start: self.multiline.map(|multiline| multiline.start),
-                include: self.include_lines.unwrap_or_default(),
-                exclude: self.exclude_lines.unwrap_or_default(),
-                max_event_bytes: usize::try_from(self.max_event_bytes.unwrap_or(MAX_EVENT_BYTES))
-                    .unwrap_or(usize::MAX),
+            rules: Rules {
+                multiline: self.multiline.map(|several| several.start),
+                include: self.include_lines.flatten(),
+                exclude: self.exclude_lines.flatten(),
+                max_event_bytes: self.max_event_bytes.unwrap_or(MAX_EVENT_BYTES),
                 hold: hold.or(self.hold).unwrap_or(DEFAULT_HOLD),
             },
             format: self.format.flatten(),
@@ -267,8 +258,8 @@ fn read_said(table: &Table<'_>) -> Said {
         }),
         timezone: table.parsed("timezone", rules::timezone),
         multiline: read_multiline(table),
-        include_lines: read_regexes(table, "include_lines"),
-        exclude_lines: read_regexes(table, "exclude_lines"),
+        include_lines: read_lines(table, "include_lines"),
+        exclude_lines: read_lines(table, "exclude_lines"),
         max_event_bytes: table.integer("max_event_bytes", MIN_EVENT_BYTES..=MAX_EVENT_BYTES),
         hold: table.parsed("hold", rules::duration(HOLD)),
     }
@@ -294,7 +285,7 @@ fn read_template(table: &Table<'_>, kind: Kind) -> Option<Template> {
 }
 
 fn read_retention(table: &Table<'_>) -> Option<Option<u32>> {
-    let days = table.integer("retention_days", 0..=u64::from(u32::MAX))?;
+    let days = table.integer("retention_days", 0..=u32::MAX)?;
     match rules::retention_days(days) {
         Ok(days) => Some(days),
         Err(expected) => {
@@ -307,23 +298,33 @@ fn read_retention(table: &Table<'_>) -> Option<Option<u32>> {
     }
 }
 
-fn read_multiline(table: &Table<'_>) -> Option<Multiline> {
+fn read_multiline(table: &Table<'_>) -> Option<Several> {
     let multiline = table.table("multiline", "`multiline`", MULTILINE)?;
     if !multiline.has("start") {
         multiline.missing("start");
     }
     let hold = rules::duration(MIN_HOLD..=MAX_HOLD);
     let timeout = multiline.parsed("timeout", hold);
-    Some(Multiline {
-        start: multiline.parsed("start", rules::regex)?,
-        timeout: timeout.unwrap_or(DEFAULT_MULTILINE_TIMEOUT),
+    Some(Several {
+        start: multiline.parsed("start", rules::first_line)?,
+        timeout: timeout.unwrap_or(DEFAULT_MULTILINE_HOLD),
     })
 }
 
-fn read_regexes(table: &Table<'_>, name: &str) -> Option<Vec<Regex>> {
+fn read_lines(table: &Table<'_>, name: &str) -> Option<Option<Patterns>> {
     let values = table.strings(name)?;
-    let compiled = values
+    let valid: Vec<&str> = values
         .iter()
-        .filter_map(|value| table.ruled(name, value, rules::regex));
-    Some(compiled.collect())
+        .filter(|value| table.ruled(name, value, rules::regex).is_some())
+        .map(|value| *value.get_ref())
+        .collect();
+    match Patterns::parse(valid) {
+        Ok(patterns) => Some(patterns),
+        Err(error) => {
+            // Each is fine by itself: together they are too large.
+            let expected = rules::reason(&error.source);
+            table.breach(name, table.key_span(name), expected);
+            None
+        }
+    }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::table::Expected;
+use crate::frame::Multiline;
 
 /// A socket's path has at most 108 bytes with its final NUL (`sockaddr_un`, unix(7)); that of
 /// `status.sock` in the state directory is one.
@@ -111,35 +112,46 @@ pub(super) fn instance_id(id: &str) -> Result<String, &'static str> {
 }
 
 /// A period that the service knows.
-pub(super) fn retention_days(days: u64) -> Result<Option<u32>, String> {
-    match RETENTION_DAYS
-        .iter()
-        .find(|known| u64::from(**known) == days)
-    {
+pub(super) fn retention_days(days: u32) -> Result<Option<u32>, String> {
+    match RETENTION_DAYS.iter().find(|known| **known == days) {
         Some(0) => Ok(None),
         Some(days) => Ok(Some(*days)),
         None => {
             let nearest = RETENTION_DAYS
                 .iter()
-                .find(|known| u64::from(**known) > days)
+                .find(|known| **known > days)
                 .map_or_else(String::new, |next| format!("; the next one up is {next}"));
             Err(format!("CloudWatch Logs has no such period{nearest}"))
         }
     }
 }
 
-/// A regular expression, without the drawing that its error comes with.
-pub(super) fn regex(pattern: &str) -> Result<regex::Regex, Expected> {
+/// A regular expression on events.
+pub(super) fn regex(pattern: &str) -> Result<(), Expected> {
     holds(
         !pattern.is_empty(),
         "must not be empty: it would match every line",
     )?;
-    regex::Regex::new(pattern).map_err(|error| {
-        let text = error.to_string();
-        let reason = text.lines().last().unwrap_or_default();
-        let reason = reason.strip_prefix("error: ").unwrap_or(reason);
-        format!("is not a valid regular expression: {reason}").into()
-    })
+    regex::bytes::Regex::new(pattern)
+        .map(|_| ())
+        .map_err(|error| reason(&error).into())
+}
+
+/// A regular expression on lines.
+pub(super) fn first_line(pattern: &str) -> Result<Multiline, Expected> {
+    holds(
+        !pattern.is_empty(),
+        "must not be empty: every line would be the first of an event",
+    )?;
+    Multiline::parse(pattern).map_err(|error| reason(&error.source).into())
+}
+
+/// Why it is no regular expression, without the drawing that comes with it.
+pub(super) fn reason(error: &regex::Error) -> String {
+    let text = error.to_string();
+    let last = text.lines().last().unwrap_or_default();
+    let reason = last.strip_prefix("error: ").unwrap_or(last);
+    format!("is not a valid regular expression: {reason}")
 }
 
 /// How stamps without a zone are meant.

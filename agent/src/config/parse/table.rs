@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::cell::RefCell;
+use std::fmt::Display;
 use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
@@ -242,13 +243,17 @@ impl<'a> Table<'a> {
     }
 
     /// An integer within a range.
-    pub(super) fn integer(&self, name: &str, range: RangeInclusive<u64>) -> Option<u64> {
+    pub(super) fn integer<T>(&self, name: &str, range: RangeInclusive<T>) -> Option<T>
+    where
+        T: TryFrom<u64> + PartialOrd + Display,
+    {
         let value = self.value(name)?;
         let Some(written) = value.get_ref().as_integer() else {
             self.wrong_type(name, value, "an integer");
             return None;
         };
-        let number = u64::from_str_radix(written.as_str(), written.radix()).ok();
+        let number = u64::from_str_radix(written.as_str(), written.radix());
+        let number = number.ok().and_then(|n| T::try_from(n).ok());
         let number = number.filter(|n| range.contains(n));
         if number.is_none() {
             self.file.report(self.file.problem(
