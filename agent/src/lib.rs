@@ -7,6 +7,10 @@ pub mod cli;
 
 pub mod exit;
 
+pub mod log;
+
+pub mod signals;
+
 // The stages in one line, then each of them.
 pub mod pipeline;
 
