@@ -62,6 +62,9 @@ where
     };
     let words = match (error.message(), answer) {
         (Some(message), _) => message.to_owned(),
+        (None, Some(answer)) if answer.status().is_success() => {
+            format!("an answer that can't be read: {}", causes(error))
+        }
         (None, Some(answer)) => format!("status {}", answer.status()),
         (None, None) => causes(error),
     };

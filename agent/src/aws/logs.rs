@@ -22,9 +22,9 @@ use super::failure::{Failure, FailureKind, RejectedInfo};
 use super::http::{Http, HttpError, Proxy};
 use crate::target::{GroupClass, Target};
 
-/// For the TCP connection and the TLS handshake. Enough for one lost SYN (the kernel sends the next after a second).
+/// Enough for one lost SYN (the kernel sends the next after a second).
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// For a whole call, from credentials to the last byte of the answer. The service answers in well under a second.
+/// The service answers in well under a second.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// A body gets more time: a link that is slower than this can't be told from one that hangs.
 const SLOWEST_LINK_BYTES_PER_S: u64 = 64 * 1024;
@@ -52,6 +52,26 @@ pub struct Options {
     pub max_connections: usize,
     /// Whether events are compressed on their way: less traffic for more processor time.
     pub gzip: bool,
+    /// How long is waited for what.
+    pub timeouts: Timeouts,
+}
+
+/// Time limits. Nothing is ever waited for without one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For the TCP connection and the TLS handshake.
+    pub connect: Duration,
+    /// For a whole call, from credentials to the last byte of the answer. PutLogEvents gets more, by its size.
+    pub call: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Timeouts {
+            connect: CONNECT_TIMEOUT,
+            call: CALL_TIMEOUT,
+        }
+    }
 }
 
 impl Default for Options {
@@ -64,6 +84,7 @@ impl Default for Options {
             proxy: Proxy::Environment,
             max_connections: 4,
             gzip: false,
+            timeouts: Timeouts::default(),
         }
     }
 }
@@ -86,6 +107,7 @@ pub struct Logs {
     region: String,
     endpoint: Option<String>,
     gzip: bool,
+    timeouts: Timeouts,
     clock: ServiceClock,
 }
 
@@ -110,7 +132,7 @@ impl Logs {
             )
             .timeout_config(
                 TimeoutConfig::builder()
-                    .connect_timeout(CONNECT_TIMEOUT)
+                    .connect_timeout(options.timeouts.connect)
                     .build(),
             );
         if let Some(region) = &options.region {
@@ -122,14 +144,14 @@ impl Logs {
         if let Some(url) = &options.endpoint_url {
             loader = loader.endpoint_url(url);
         }
-        Logs::over(&loader.load().await, options.gzip)
+        Logs::over(&loader.load().await, options)
     }
 
-    /// The same over a configuration that is loaded already, with its own HTTP client and credentials.
+    /// The same over a configuration that is loaded already: of `options`, only `gzip` and `timeouts` count.
     ///
     /// # Errors
     /// When it has no region.
-    pub fn over(config: &SdkConfig, gzip: bool) -> Result<Logs, ConnectError> {
+    pub fn over(config: &SdkConfig, options: &Options) -> Result<Logs, ConnectError> {
         let region = config.region().ok_or(ConnectError::NoRegion)?.to_string();
         let clock = ServiceClock::default();
         let client = Client::from_conf(
@@ -138,7 +160,7 @@ impl Logs {
                 .retry_config(RetryConfig::disabled())
                 .timeout_config(
                     TimeoutConfig::builder()
-                        .connect_timeout(CONNECT_TIMEOUT)
+                        .connect_timeout(options.timeouts.connect)
                         .build(),
                 )
                 .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
@@ -149,7 +171,8 @@ impl Logs {
             client,
             region,
             endpoint: config.endpoint_url().map(str::to_owned),
-            gzip,
+            gzip: options.gzip,
+            timeouts: options.timeouts,
             clock,
         })
     }
@@ -187,8 +210,8 @@ impl Logs {
                 gzip: false,
             },
         };
-        let limit =
-            CALL_TIMEOUT + Duration::from_secs(body.bytes.len() as u64 / SLOWEST_LINK_BYTES_PER_S);
+        let limit = self.timeouts.call
+            + Duration::from_secs(body.bytes.len() as u64 / SLOWEST_LINK_BYTES_PER_S);
         let handed = Handed::default();
         let call = self
             .client
@@ -224,7 +247,7 @@ impl Logs {
             .customize()
             .interceptor(Watch::over(&handed))
             .send();
-        self.call("CreateLogGroup", target, CALL_TIMEOUT, &handed, call)
+        self.call("CreateLogGroup", target, self.timeouts.call, &handed, call)
             .await
             .map(drop)
     }
@@ -246,9 +269,15 @@ impl Logs {
             .customize()
             .interceptor(Watch::over(&handed))
             .send();
-        self.call("PutRetentionPolicy", target, CALL_TIMEOUT, &handed, call)
-            .await
-            .map(drop)
+        self.call(
+            "PutRetentionPolicy",
+            target,
+            self.timeouts.call,
+            &handed,
+            call,
+        )
+        .await
+        .map(drop)
     }
 
     /// CreateLogStream.
@@ -265,7 +294,7 @@ impl Logs {
             .customize()
             .interceptor(Watch::over(&handed))
             .send();
-        self.call("CreateLogStream", target, CALL_TIMEOUT, &handed, call)
+        self.call("CreateLogStream", target, self.timeouts.call, &handed, call)
             .await
             .map(drop)
     }
@@ -315,7 +344,7 @@ impl Logs {
                 .interceptor(Watch::over(&handed))
                 .send();
             let page = self
-                .call("GetLogEvents", target, CALL_TIMEOUT, &handed, call)
+                .call("GetLogEvents", target, self.timeouts.call, &handed, call)
                 .await?;
             for event in page.events.unwrap_or_default() {
                 let (Some(time_ms), Some(message)) = (event.timestamp, event.message) else {

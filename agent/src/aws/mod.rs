@@ -16,4 +16,4 @@ mod logs;
 pub(crate) use explain::causes;
 pub use failure::{Failure, FailureKind, RejectedInfo};
 pub use http::{Http, HttpError, Proxy};
-pub use logs::{ConnectError, Logs, Options};
+pub use logs::{ConnectError, Logs, Options, Timeouts};
