@@ -1,0 +1,490 @@
+//! The account as it stands: a pure fold of records.
+
+mod generation;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::account::{BatchId, Fate, Filtered, GenerationId, Identity, Part, Span};
+use crate::target::Target;
+
+use super::history::History;
+use super::{Intent, Landing, Record, Totals};
+
+pub use generation::{Gap, Generation};
+
+/// A record that can't be true of the account it was to change. The account is left as it was.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Contradiction {
+    /// Nobody has found it, or it was forgotten.
+    #[error("generation {0} is not known")]
+    UnknownGeneration(GenerationId),
+    /// Its number is taken.
+    #[error("generation {0} was found before")]
+    GenerationAgain(GenerationId),
+    /// It has no intent, or was answered before.
+    #[error("batch {} has no intent", .0.0)]
+    UnknownBatch(BatchId),
+    /// Its number is taken.
+    #[error("batch {} is in flight already", .0.0)]
+    BatchAgain(BatchId),
+    /// A span without a byte.
+    #[error("bytes {}..{} of generation {} are no span", .0.start, .0.end, .0.generation)]
+    EmptySpan(Span),
+    /// Some of these bytes have met their fate.
+    #[error("bytes {}..{} of generation {} would be settled twice", .0.start, .0.end, .0.generation)]
+    SettledTwice(Span),
+    /// Some of these bytes are in a batch that is not answered yet.
+    #[error("bytes {}..{} of generation {} are in flight already", .0.start, .0.end, .0.generation)]
+    InFlightTwice(Span),
+    /// A batch landed with other bytes than it was sent with.
+    #[error("batch {} was not sent with these bytes", .0.0)]
+    OtherSpans(BatchId),
+    /// More bytes of a span were not shipped than it has.
+    #[error("bytes {}..{} of generation {} are fewer than what was not shipped of them", .0.start, .0.end, .0.generation)]
+    MoreThanSpan(Span),
+    /// It can't be forgotten while bytes of it are pending.
+    #[error("{pending_bytes} bytes of generation {generation} are pending")]
+    StillPending {
+        /// Whose.
+        generation: GenerationId,
+        /// How many.
+        pending_bytes: u64,
+    },
+    /// The account does not add up: a defect of the ledger itself.
+    #[error("the account of generation {generation} does not add up: {what}")]
+    Broken {
+        /// Whose.
+        generation: GenerationId,
+        /// In which way.
+        what: &'static str,
+    },
+}
+
+/// A generation that the ledger knows, as much of it as is needed to find it again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// Its number.
+    pub id: GenerationId,
+    /// What tells it from other files.
+    pub identity: Identity,
+    /// The stable name of the set it belongs to.
+    pub set: Arc<str>,
+    /// Where it was.
+    pub path: PathBuf,
+    /// Where its events go.
+    pub target: Arc<Target>,
+    /// The first byte whose fate is not known.
+    pub settled_to: u64,
+    /// The bytes it is known to have.
+    pub seen: u64,
+    /// Its size when it ended, if it has.
+    pub ended: Option<u64>,
+}
+
+/// The sums of a set of files, those that are not followed any more included.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SetTotals {
+    /// Generations that are followed.
+    pub followed: u64,
+    /// Generations that were, and are settled.
+    pub forgotten: u64,
+    /// Bytes seen.
+    pub seen: u64,
+    /// Bytes without a fate, those in flight included.
+    pub pending: u64,
+    /// Bytes by fate.
+    pub totals: Totals,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Retired {
+    generations: u64,
+    totals: Totals,
+}
+
+/// The account of every byte of every generation.
+///
+/// For each generation, the bytes seen are those settled by fate plus those pending, no byte is settled twice, and none
+/// is in two batches that are in flight; [`check`](State::check) verifies it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct State {
+    generations: BTreeMap<GenerationId, Generation>,
+    retired: BTreeMap<Arc<str>, Retired>,
+    in_flight: BTreeMap<BatchId, Intent>,
+    history: History,
+    next_generation: u64,
+    next_batch: u64,
+    events: u64,
+}
+
+impl State {
+    /// Changes the account by one record.
+    ///
+    /// # Errors
+    /// When the record contradicts the account; nothing is changed then.
+    pub fn apply(&mut self, record: &Record) -> Result<(), Contradiction> {
+        match record {
+            Record::Found {
+                generation,
+                identity,
+                set,
+                path,
+                target,
+                from,
+            } => {
+                let mut found =
+                    Generation::new(*identity, Arc::clone(set), path.clone(), Arc::clone(target));
+                found.see(*from);
+                found.settle(
+                    Span {
+                        generation: *generation,
+                        start: 0,
+                        end: *from,
+                    },
+                    &[(Fate::Filtered(Filtered::BeforeStart), *from)],
+                )?;
+                self.add_generation(*generation, found)
+            }
+            Record::Identified { generation, head } => {
+                self.generation_mut(*generation)?.identity.head = *head;
+                Ok(())
+            }
+            Record::Moved { generation, path } => {
+                self.generation_mut(*generation)?.path.clone_from(path);
+                Ok(())
+            }
+            Record::Aimed { generation, target } => {
+                self.generation_mut(*generation)?.target = Arc::clone(target);
+                Ok(())
+            }
+            Record::Seen { generation, size } => {
+                self.generation_mut(*generation)?.see(*size);
+                Ok(())
+            }
+            Record::Ended { generation, size } => {
+                self.generation_mut(*generation)?.end(*size);
+                Ok(())
+            }
+            Record::Forgotten { generation } => self.forget(*generation),
+            Record::Intent(intent) => self.send(intent),
+            Record::Landed(landing) => self.land(landing),
+            Record::Withdrawn { batch } => self.withdraw(*batch),
+            Record::Settled { span, fate } => self.settle(*span, *fate),
+            Record::Counters {
+                next_generation,
+                next_batch,
+                events,
+            } => {
+                self.next_generation = self.next_generation.max(*next_generation);
+                self.next_batch = self.next_batch.max(*next_batch);
+                self.events = self.events.saturating_add(*events);
+                Ok(())
+            }
+            Record::Retired {
+                set,
+                generations,
+                totals,
+            } => {
+                let retired = self.retired.entry(Arc::clone(set)).or_default();
+                retired.generations = retired.generations.saturating_add(*generations);
+                retired.totals.add(totals);
+                Ok(())
+            }
+            Record::Carried(carried) => {
+                let generation = Generation::carry(carried)?;
+                self.add_generation(carried.generation, generation)
+            }
+            Record::Recent { target, batches } => {
+                self.history.carry(target, batches);
+                Ok(())
+            }
+        }
+    }
+
+    /// Records that make an equal account out of an empty one.
+    #[must_use]
+    pub fn snapshot(&self) -> Vec<Record> {
+        let mut records = vec![Record::Counters {
+            next_generation: self.next_generation,
+            next_batch: self.next_batch,
+            events: self.events,
+        }];
+        records.extend(self.retired.iter().map(|(set, retired)| Record::Retired {
+            set: Arc::clone(set),
+            generations: retired.generations,
+            totals: retired.totals,
+        }));
+        records.extend(
+            self.generations
+                .iter()
+                .map(|(id, generation)| Record::Carried(Box::new(generation.carried(*id)))),
+        );
+        records.extend(self.in_flight.values().cloned().map(Record::Intent));
+        records.extend(self.history.snapshot());
+        records
+    }
+
+    /// Verifies that the account adds up.
+    ///
+    /// # Errors
+    /// [`Contradiction::Broken`], with the first generation that does not.
+    pub fn check(&self) -> Result<(), Contradiction> {
+        let mut in_flight: BTreeMap<GenerationId, u64> = BTreeMap::new();
+        for part in self.in_flight.values().flat_map(|intent| &intent.parts) {
+            *in_flight.entry(part.span.generation).or_default() += part.span.bytes();
+        }
+        for (id, generation) in &self.generations {
+            generation
+                .check(in_flight.remove(id).unwrap_or_default())
+                .map_err(|what| Contradiction::Broken {
+                    generation: *id,
+                    what,
+                })?;
+        }
+        match in_flight.into_keys().next() {
+            None => Ok(()),
+            Some(generation) => Err(Contradiction::Broken {
+                generation,
+                what: "it is in flight but not known",
+            }),
+        }
+    }
+
+    /// Whether nothing was ever written down.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == State::default()
+    }
+
+    /// The generations that are followed, as they are needed to find them again.
+    #[must_use]
+    pub fn known(&self) -> Vec<Known> {
+        self.generations
+            .iter()
+            .map(|(id, generation)| generation.known(*id))
+            .collect()
+    }
+
+    /// One generation that is followed.
+    #[must_use]
+    pub fn generation(&self, id: GenerationId) -> Option<&Generation> {
+        self.generations.get(&id)
+    }
+
+    /// The generations that are followed, in the order of their numbers.
+    pub fn generations(&self) -> impl Iterator<Item = (GenerationId, &Generation)> {
+        self.generations
+            .iter()
+            .map(|(id, generation)| (*id, generation))
+    }
+
+    /// The first run of bytes at or behind `at` that has no fate and is in no batch in flight: where reading goes on.
+    /// After a restart there may be several, when batches landed out of order. `None` for an unknown generation.
+    #[must_use]
+    pub fn next_gap(&self, id: GenerationId, at: u64) -> Option<Gap> {
+        self.generations
+            .get(&id)
+            .map(|generation| generation.next_gap(at))
+    }
+
+    /// The batches that were sent and not answered, in the order of their numbers. After a restart: those in doubt.
+    pub fn unresolved(&self) -> impl Iterator<Item = &Intent> {
+        self.in_flight.values()
+    }
+
+    /// One batch that was sent and not answered.
+    #[must_use]
+    pub fn intent(&self, batch: BatchId) -> Option<&Intent> {
+        self.in_flight.get(&batch)
+    }
+
+    /// The spans that landed lately in this stream with any time stamp in `first_ms..=last_ms`. Of a stream's batches
+    /// the last 128 are remembered (fewer with more than 64 streams), and those that meet a batch in flight.
+    #[must_use]
+    pub fn landed_spans(&self, target: &Arc<Target>, first_ms: i64, last_ms: i64) -> Vec<Span> {
+        self.history.spans(target, first_ms, last_ms)
+    }
+
+    /// The number of the next generation to be found.
+    #[must_use]
+    pub fn next_generation(&self) -> u64 {
+        self.next_generation
+    }
+
+    /// The number of the next batch.
+    #[must_use]
+    pub fn next_batch(&self) -> u64 {
+        self.next_batch
+    }
+
+    /// All events shipped since the ledger began.
+    #[must_use]
+    pub fn events_shipped(&self) -> u64 {
+        self.events
+    }
+
+    /// The sums of every set that any generation ever belonged to.
+    #[must_use]
+    pub fn sets(&self) -> BTreeMap<Arc<str>, SetTotals> {
+        let mut sets: BTreeMap<Arc<str>, SetTotals> = BTreeMap::new();
+        for (set, retired) in &self.retired {
+            let sums = sets.entry(Arc::clone(set)).or_default();
+            sums.forgotten = retired.generations;
+            sums.seen = retired.totals.sum();
+            sums.totals = retired.totals;
+        }
+        for generation in self.generations.values() {
+            let sums = sets.entry(Arc::clone(generation.set())).or_default();
+            sums.followed += 1;
+            sums.seen = sums.seen.saturating_add(generation.seen());
+            sums.pending = sums.pending.saturating_add(generation.pending());
+            sums.totals.add(generation.totals());
+        }
+        sets
+    }
+
+    /// The sums of everything since the ledger began.
+    #[must_use]
+    pub fn overall(&self) -> SetTotals {
+        self.sets()
+            .into_values()
+            .fold(SetTotals::default(), |mut all, set| {
+                all.followed += set.followed;
+                all.forgotten = all.forgotten.saturating_add(set.forgotten);
+                all.seen = all.seen.saturating_add(set.seen);
+                all.pending = all.pending.saturating_add(set.pending);
+                all.totals.add(&set.totals);
+                all
+            })
+    }
+
+    fn generation_mut(&mut self, id: GenerationId) -> Result<&mut Generation, Contradiction> {
+        self.generations
+            .get_mut(&id)
+            .ok_or(Contradiction::UnknownGeneration(id))
+    }
+
+    fn add_generation(
+        &mut self,
+        id: GenerationId,
+        generation: Generation,
+    ) -> Result<(), Contradiction> {
+        if self.generations.contains_key(&id) {
+            return Err(Contradiction::GenerationAgain(id));
+        }
+        self.generations.insert(id, generation);
+        self.next_generation = self.next_generation.max(id.0.saturating_add(1));
+        Ok(())
+    }
+
+    fn forget(&mut self, id: GenerationId) -> Result<(), Contradiction> {
+        let generation = self
+            .generations
+            .get(&id)
+            .ok_or(Contradiction::UnknownGeneration(id))?;
+        let pending_bytes = generation.pending();
+        if pending_bytes > 0 {
+            return Err(Contradiction::StillPending {
+                generation: id,
+                pending_bytes,
+            });
+        }
+        let retired = self
+            .retired
+            .entry(Arc::clone(generation.set()))
+            .or_default();
+        retired.generations = retired.generations.saturating_add(1);
+        retired.totals.add(generation.totals());
+        self.generations.remove(&id);
+        Ok(())
+    }
+
+    fn settle(&mut self, span: Span, fate: Fate) -> Result<(), Contradiction> {
+        let generation = self.generation_mut(span.generation)?;
+        generation.check_free(span)?;
+        generation.see(span.end);
+        generation.settle(span, &[(fate, span.bytes())])
+    }
+
+    fn send(&mut self, intent: &Intent) -> Result<(), Contradiction> {
+        if self.in_flight.contains_key(&intent.batch) {
+            return Err(Contradiction::BatchAgain(intent.batch));
+        }
+        let mut spans: Vec<Span> = Vec::with_capacity(intent.parts.len());
+        for part in &intent.parts {
+            check_part(part)?;
+            self.generation_mut(part.span.generation)?
+                .check_free(part.span)?;
+            spans.push(part.span);
+        }
+        spans.sort_unstable();
+        if let Some(pair) = spans
+            .windows(2)
+            .find(|pair| pair[0].generation == pair[1].generation && pair[1].start < pair[0].end)
+        {
+            return Err(Contradiction::InFlightTwice(pair[1]));
+        }
+        for span in spans {
+            let generation = self.generation_mut(span.generation)?;
+            generation.see(span.end);
+            generation.send(span)?;
+        }
+        self.next_batch = self.next_batch.max(intent.batch.0.saturating_add(1));
+        self.in_flight.insert(intent.batch, intent.clone());
+        Ok(())
+    }
+
+    fn land(&mut self, landing: &Landing) -> Result<(), Contradiction> {
+        let intent = self
+            .in_flight
+            .get(&landing.batch)
+            .ok_or(Contradiction::UnknownBatch(landing.batch))?;
+        let sent = intent.parts.iter().map(|part| part.span);
+        if !sent.eq(landing.parts.iter().map(|part| part.span)) {
+            return Err(Contradiction::OtherSpans(landing.batch));
+        }
+        for part in &landing.parts {
+            check_part(part)?;
+        }
+        let Some(intent) = self.in_flight.remove(&landing.batch) else {
+            return Err(Contradiction::UnknownBatch(landing.batch));
+        };
+        for part in &landing.parts {
+            let generation = self.generation_mut(part.span.generation)?;
+            generation.answered(part.span);
+            generation.settle(part.span, &part.not_shipped)?;
+            generation.shipped_at(landing.at_ms);
+        }
+        self.events = self.events.saturating_add(landing.events);
+        self.history.remember(&intent, self.in_flight.values());
+        Ok(())
+    }
+
+    fn withdraw(&mut self, batch: BatchId) -> Result<(), Contradiction> {
+        let intent = self
+            .in_flight
+            .remove(&batch)
+            .ok_or(Contradiction::UnknownBatch(batch))?;
+        for part in &intent.parts {
+            self.generation_mut(part.span.generation)?
+                .answered(part.span);
+        }
+        Ok(())
+    }
+}
+
+fn check_part(part: &Part) -> Result<(), Contradiction> {
+    if part.span.start >= part.span.end {
+        return Err(Contradiction::EmptySpan(part.span));
+    }
+    part.not_shipped
+        .iter()
+        .try_fold(0_u64, |sum, (_, bytes)| sum.checked_add(*bytes))
+        .filter(|sum| *sum <= part.span.bytes())
+        .map(|_| ())
+        .ok_or(Contradiction::MoreThanSpan(part.span))
+}

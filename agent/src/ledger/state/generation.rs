@@ -1,0 +1,305 @@
+//! The account of one generation.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::account::{Fate, GenerationId, Identity, Span};
+use crate::ledger::intervals::Intervals;
+use crate::ledger::{Carried, Totals};
+use crate::target::Target;
+
+use super::{Contradiction, Known};
+
+/// Bytes that have no fate and are in no batch in flight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gap {
+    /// The first of them.
+    pub start: u64,
+    /// One past the last; `None` when nothing behind `start` has a fate or is in flight.
+    pub end: Option<u64>,
+}
+
+/// A generation that is followed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Generation {
+    pub(super) identity: Identity,
+    set: Arc<str>,
+    pub(super) path: PathBuf,
+    pub(super) target: Arc<Target>,
+    seen: u64,
+    ended: Option<u64>,
+    settled: Intervals,
+    in_flight: Intervals,
+    totals: Totals,
+    shipped_ms: Option<i64>,
+}
+
+impl Generation {
+    pub(super) fn new(
+        identity: Identity,
+        set: Arc<str>,
+        path: PathBuf,
+        target: Arc<Target>,
+    ) -> Self {
+        Generation {
+            identity,
+            set,
+            path,
+            target,
+            seen: 0,
+            ended: None,
+            settled: Intervals::default(),
+            in_flight: Intervals::default(),
+            totals: Totals::default(),
+            shipped_ms: None,
+        }
+    }
+
+    /// What tells it from other files.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        self.identity
+    }
+
+    /// The stable name of the set it belongs to.
+    #[must_use]
+    pub fn set(&self) -> &Arc<str> {
+        &self.set
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where its events go.
+    #[must_use]
+    pub fn target(&self) -> &Arc<Target> {
+        &self.target
+    }
+
+    /// The bytes it is known to have.
+    #[must_use]
+    pub fn seen(&self) -> u64 {
+        self.seen
+    }
+
+    /// The first byte whose fate is not known.
+    #[must_use]
+    pub fn settled_to(&self) -> u64 {
+        self.settled.first_missing()
+    }
+
+    /// The bytes without a fate, those in flight included.
+    #[must_use]
+    pub fn pending(&self) -> u64 {
+        self.seen.saturating_sub(self.totals.sum())
+    }
+
+    /// The bytes in batches that are not answered yet.
+    #[must_use]
+    pub fn in_flight(&self) -> u64 {
+        self.in_flight.bytes()
+    }
+
+    /// The bytes by fate.
+    #[must_use]
+    pub fn totals(&self) -> &Totals {
+        &self.totals
+    }
+
+    /// Its size when it ended, if it has.
+    #[must_use]
+    pub fn ended(&self) -> Option<u64> {
+        self.ended
+    }
+
+    /// When some of it landed last, Unix milliseconds.
+    #[must_use]
+    pub fn shipped_ms(&self) -> Option<i64> {
+        self.shipped_ms
+    }
+
+    pub(super) fn next_gap(&self, at: u64) -> Gap {
+        let mut start = at;
+        while let Some(end) = self
+            .settled
+            .run_end(start)
+            .or_else(|| self.in_flight.run_end(start))
+        {
+            start = end;
+        }
+        let ends = [
+            self.settled.next_start(start),
+            self.in_flight.next_start(start),
+        ];
+        Gap {
+            start,
+            end: ends.into_iter().flatten().min(),
+        }
+    }
+
+    pub(super) fn known(&self, id: GenerationId) -> Known {
+        Known {
+            id,
+            identity: self.identity,
+            set: Arc::clone(&self.set),
+            path: self.path.clone(),
+            target: Arc::clone(&self.target),
+            settled_to: self.settled_to(),
+            seen: self.seen,
+            ended: self.ended,
+        }
+    }
+
+    pub(super) fn see(&mut self, size: u64) {
+        self.seen = self.seen.max(size);
+        if self.ended.is_some_and(|ended| ended < size) {
+            self.ended = None;
+        }
+    }
+
+    pub(super) fn end(&mut self, size: u64) {
+        self.seen = self.seen.max(size);
+        self.ended = Some(size);
+    }
+
+    /// Whether these bytes have neither a fate nor a batch.
+    pub(super) fn check_free(&self, span: Span) -> Result<(), Contradiction> {
+        if span.start >= span.end {
+            return Err(Contradiction::EmptySpan(span));
+        }
+        if self.settled.overlaps(span.start, span.end) {
+            return Err(Contradiction::SettledTwice(span));
+        }
+        if self.in_flight.overlaps(span.start, span.end) {
+            return Err(Contradiction::InFlightTwice(span));
+        }
+        Ok(())
+    }
+
+    pub(super) fn send(&mut self, span: Span) -> Result<(), Contradiction> {
+        self.in_flight
+            .insert(span.start, span.end)
+            .map_err(|_| Contradiction::InFlightTwice(span))
+    }
+
+    /// The batch that these bytes were in is not in flight any more.
+    pub(super) fn answered(&mut self, span: Span) {
+        self.in_flight.remove(span.start, span.end);
+    }
+
+    /// Gives the bytes of a span their fates: those of `not_shipped`, and for the rest that they are shipped.
+    pub(super) fn settle(
+        &mut self,
+        span: Span,
+        not_shipped: &[(Fate, u64)],
+    ) -> Result<(), Contradiction> {
+        self.settled
+            .insert(span.start, span.end)
+            .map_err(|_| Contradiction::SettledTwice(span))?;
+        let mut shipped = span.bytes();
+        for (fate, bytes) in not_shipped {
+            self.totals.count(*fate, *bytes);
+            shipped = shipped.saturating_sub(*bytes);
+        }
+        self.totals.count(Fate::Shipped, shipped);
+        Ok(())
+    }
+
+    pub(super) fn shipped_at(&mut self, ms: i64) {
+        self.shipped_ms = self.shipped_ms.max(Some(ms));
+    }
+
+    pub(super) fn carried(&self, id: GenerationId) -> Carried {
+        Carried {
+            generation: id,
+            identity: self.identity,
+            set: Arc::clone(&self.set),
+            path: self.path.clone(),
+            target: Arc::clone(&self.target),
+            seen: self.seen,
+            ended: self.ended,
+            settled: self.settled.runs().to_vec(),
+            totals: self.totals,
+            shipped_ms: self.shipped_ms,
+        }
+    }
+
+    pub(super) fn carry(carried: &Carried) -> Result<Self, Contradiction> {
+        let mut generation = Generation::new(
+            carried.identity,
+            Arc::clone(&carried.set),
+            carried.path.clone(),
+            Arc::clone(&carried.target),
+        );
+        generation.seen = carried.seen;
+        generation.ended = carried.ended;
+        generation.totals = carried.totals;
+        generation.shipped_ms = carried.shipped_ms;
+        for (start, end) in &carried.settled {
+            let span = Span {
+                generation: carried.generation,
+                start: *start,
+                end: *end,
+            };
+            generation.check_free(span)?;
+            generation
+                .settled
+                .insert(*start, *end)
+                .map_err(|_| Contradiction::SettledTwice(span))?;
+        }
+        generation.check(0).map_err(|what| Contradiction::Broken {
+            generation: carried.generation,
+            what,
+        })?;
+        Ok(generation)
+    }
+
+    /// Verifies that the account adds up; `in_flight` is what the batches in flight say of it.
+    pub(super) fn check(&self, in_flight: u64) -> Result<(), &'static str> {
+        let mut gaps = 0_u64;
+        let mut at = 0;
+        while at < self.seen {
+            let gap = self.next_gap(at);
+            let end = gap.end.unwrap_or(self.seen).min(self.seen);
+            gaps += end.saturating_sub(gap.start);
+            at = gap.end.unwrap_or(self.seen);
+        }
+        let both = |(start, end): &(u64, u64)| self.settled.overlaps(*start, *end);
+        let wrong = [
+            (
+                !self.settled.is_sound() || !self.in_flight.is_sound(),
+                "its runs of bytes are out of order",
+            ),
+            (
+                self.settled.bytes() != self.totals.sum(),
+                "the settled bytes are not the sum of the fates",
+            ),
+            (
+                self.settled.end().max(self.in_flight.end()) > self.seen,
+                "bytes are settled or in flight that nobody has seen",
+            ),
+            (
+                self.in_flight.runs().iter().any(both),
+                "settled bytes are in flight",
+            ),
+            (
+                self.in_flight.bytes() != in_flight,
+                "the bytes in flight are not those of the batches",
+            ),
+            (
+                u128::from(self.totals.sum())
+                    + u128::from(self.in_flight.bytes())
+                    + u128::from(gaps)
+                    != u128::from(self.seen),
+                "the bytes seen are not those settled, in flight and waiting",
+            ),
+        ];
+        wrong
+            .into_iter()
+            .find(|(is_wrong, _)| *is_wrong)
+            .map_or(Ok(()), |(_, what)| Err(what))
+    }
+}
