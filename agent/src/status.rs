@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::account::{Fate, Filtered, Lost, Rejected};
 
+pub mod ledger;
 pub mod socket;
 mod text;
 

@@ -15,6 +15,7 @@ mod fates;
 mod history;
 mod intervals;
 pub mod memory;
+mod peek;
 mod record;
 mod recover;
 mod segment;
@@ -23,6 +24,7 @@ mod store;
 
 pub use disk::LockError;
 pub use fates::Totals;
+pub use peek::{Peeked, peek};
 pub use record::{Carried, Intent, Landing, Record};
 pub use state::{Contradiction, Gap, Generation, Known, SetTotals, State};
 pub use store::{How, Medium, OpenError, Opened, Slot, Store};
