@@ -14,6 +14,7 @@ pub use self::load::load;
 use jiff::tz::TimeZone;
 
 use crate::aws;
+use crate::batch;
 use crate::frame;
 use crate::names::Template;
 use crate::target::GroupClass;
@@ -89,9 +90,9 @@ impl Default for Settings {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            memory_bytes: 10 << 20,
+            memory_bytes: batch::MEMORY_BYTES_DEFAULT,
             in_flight: 8,
-            requests_per_second: 50,
+            requests_per_second: batch::REQUESTS_PER_SECOND_DEFAULT,
             open_files: 256,
             backlog_bytes: 4 << 30,
             backlog_files: 1_000,
@@ -102,7 +103,7 @@ impl Default for Limits {
 impl Default for Ship {
     fn default() -> Self {
         Self {
-            flush_interval: Duration::from_millis(500),
+            flush_interval: batch::FLUSH_DEFAULT,
             settle: Duration::from_secs(5),
             drain: Duration::from_secs(20),
         }

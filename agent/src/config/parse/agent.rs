@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::rules;
 use super::table::{Key, Table, key};
+use crate::batch::MEMORY_BYTES_MIN;
 use crate::config::Settings;
 
 pub(super) const AGENT: &[Key] = &[
@@ -16,7 +17,7 @@ pub(super) const AGENT: &[Key] = &[
 ];
 
 pub(super) const LIMITS: &[Key] = &[
-    key("memory", "\"10MiB\""),
+    key("memory", "\"12MiB\""),
     key("in_flight", "8"),
     key("requests_per_second", "50"),
     key("open_files", "256"),
@@ -31,8 +32,6 @@ pub(super) const SHIP: &[Key] = &[
     key("drain", "\"20s\""),
 ];
 
-/// Room for two full request bodies, the least with which one can be filled while the other is sent.
-const MIN_MEMORY_BYTES: u64 = 3 << 20;
 const MAX_MEMORY_BYTES: u64 = 1 << 30;
 
 /// An account's quota of PutLogEvents a second, in the regions where it is highest.
@@ -72,7 +71,7 @@ fn read_agent(table: &Table<'_>, settings: &mut Settings) {
 
 fn read_limits(table: &Table<'_>, settings: &mut Settings) {
     let limits = &mut settings.limits;
-    let memory = rules::bytes(MIN_MEMORY_BYTES..=MAX_MEMORY_BYTES);
+    let memory = rules::bytes(MEMORY_BYTES_MIN as u64..=MAX_MEMORY_BYTES);
     let backlog = rules::bytes(0..=u64::MAX);
     set(&mut limits.memory_bytes, table.parsed("memory", memory));
     set(&mut limits.in_flight, table.integer("in_flight", 1..=64));
