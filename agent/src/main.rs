@@ -1,42 +1,104 @@
 //! The `baker-agent` command: what was typed, done, and the exit code that tells how it went.
 
+use std::error::Error;
 use std::io::{IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use baker_agent::cli::{self, Command};
+use baker_agent::cli::{self, Command, Output};
 use baker_agent::config::{self, Settings};
 use baker_agent::exit::Exit;
+use baker_agent::ledger;
+use baker_agent::status::{self, Status, socket};
 
 fn main() -> ExitCode {
-    let exit = match cli::parse().command {
-        Command::Run(run) => with_settings(&run.config.path, |_| {
+    let done = match cli::parse().command {
+        Command::Run(run) => load(&run.config.path).map(|_| {
             eprint("baker-agent: not written yet; nothing is shipped from this host");
             Exit::Internal
         }),
-        Command::Check(check) => with_settings(&check.config.path, |_| Exit::Ok),
-        Command::Status(_) => Exit::Internal,
+        Command::Check(check) => load(&check.config.path).map(|_| Exit::Ok),
+        Command::Status(status) => run_status(&status),
     };
-    exit.into()
+    done.unwrap_or_else(|exit| exit).into()
 }
 
-/// Loads the configuration and goes on with it, or shows what is wrong with it.
-fn with_settings(path: &Path, go_on: impl FnOnce(Settings) -> Exit) -> Exit {
-    match config::load(path) {
-        Ok(settings) => go_on(settings),
-        Err(problems) => {
-            let count = match problems.count() {
-                1 => "1 problem".to_owned(),
-                n => format!("{n} problems"),
-            };
-            eprint(&format!("{}\n\n{count}", problems.render(colours())));
-            Exit::Usage
+/// The settings; what is wrong with them is shown.
+fn load(path: &Path) -> Result<Settings, Exit> {
+    config::load(path).map_err(|problems| {
+        let count = match problems.count() {
+            1 => "1 problem".to_owned(),
+            n => format!("{n} problems"),
+        };
+        eprint(&format!("{}\n\n{count}", problems.render(colours())));
+        Exit::Usage
+    })
+}
+
+fn run_status(asked: &cli::Status) -> Result<Exit, Exit> {
+    let state_dir: PathBuf = match &asked.state_dir {
+        Some(directory) => directory.clone(),
+        None => load(&asked.config.path)?.state_dir,
+    };
+    let report = match socket::ask(&state_dir) {
+        Ok(Some(report)) => report,
+        Ok(None) => report_of_ledger(&state_dir)?,
+        Err(error) => return Err(fail(&error, Exit::State)),
+    };
+    print(&match asked.output {
+        Output::Json => report.to_json(),
+        Output::Human => status::human(&report),
+    });
+    Ok(match report.conserved {
+        true => Exit::Ok,
+        false => Exit::Account,
+    })
+}
+
+/// What can be said while no agent runs.
+fn report_of_ledger(state_dir: &Path) -> Result<Status, Exit> {
+    match ledger::peek(state_dir) {
+        Ok(Some(peeked)) => Ok(status::ledger::of_ledger(&peeked, now_ms())),
+        Ok(None) => {
+            eprint(&format!(
+                "error: there is no ledger in {}: no agent has worked there yet, or it has another state directory (--state-dir)",
+                state_dir.display()
+            ));
+            Err(Exit::State)
+        }
+        Err(error) => {
+            eprint(&format!(
+                "error: cannot read the ledger in {}: {error}; try `sudo baker-agent status`",
+                state_dir.display()
+            ));
+            Err(Exit::State)
         }
     }
 }
 
+fn now_ms() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
+}
+
+/// Prints an error with its causes, each said once.
+fn fail(error: &dyn Error, exit: Exit) -> Exit {
+    let mut text = format!("error: {error}");
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(&format!("\n  because: {cause}"));
+        source = cause.source();
+    }
+    eprint(&text);
+    exit
+}
+
 fn colours() -> bool {
     std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+}
+
+/// A reader that went away (`baker-agent … | head`) is no reason to fail.
+fn print(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{text}");
 }
 
 fn eprint(text: &str) {
