@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// A screen of a terminal that nobody enlarged, generously.
-const SCREEN_LINES: usize = 130;
+const SCREEN_LINES: usize = 150;
 
 fn cases() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/configs")

@@ -17,6 +17,7 @@ use crate::aws;
 use crate::batch;
 use crate::frame;
 use crate::names::Template;
+use crate::stamp::Format;
 use crate::target::GroupClass;
 
 /// Where `run`, `check` and `status` look if nobody says otherwise.
@@ -126,7 +127,7 @@ pub struct FileSettings {
     /// How bytes become events.
     pub rules: frame::Rules,
     /// How stamps are written; `None` takes the time of reading.
-    pub format: Option<String>,
+    pub format: Option<Format>,
     /// How stamps without a zone are meant.
     pub timezone: TimeZone,
 }

@@ -8,13 +8,14 @@ use jiff::tz::TimeZone;
 
 use super::rules;
 use super::table::{Key, Table, key};
-use crate::config::diagnostics::SourceText;
+use crate::config::diagnostics::{SourceText, closest, listed};
 use crate::config::{FileSet, FileSettings, Start};
 use crate::frame::{
     DEFAULT_HOLD, DEFAULT_MULTILINE_HOLD, MAX_EVENT_BYTES, MIN_EVENT_BYTES, Multiline, Patterns,
     Rules,
 };
 use crate::names::{Kind, Template, TemplateError};
+use crate::stamp::Format;
 use crate::target::GroupClass;
 
 /// What only a `[[file]]` may say.
@@ -64,7 +65,7 @@ pub(super) struct Said {
     pub(super) retention_days: Option<Option<u32>>,
     pub(super) class: Option<GroupClass>,
     start: Option<Start>,
-    format: Option<Option<String>>,
+    format: Option<Option<Format>>,
     timezone: Option<TimeZone>,
     multiline: Option<Several>,
     include_lines: Option<Option<Patterns>>,
@@ -252,10 +253,7 @@ fn read_said(table: &Table<'_>) -> Said {
             "start",
             &[("beginning", Start::Beginning), ("end", Start::End)],
         ),
-        format: table.string("format").map(|value| match *value.get_ref() {
-            "none" => None,
-            format => Some(format.to_owned()),
-        }),
+        format: read_format(table),
         timezone: table.parsed("timezone", rules::timezone),
         multiline: read_multiline(table),
         include_lines: read_lines(table, "include_lines"),
@@ -282,6 +280,53 @@ fn read_template(table: &Table<'_>, kind: Kind) -> Option<Template> {
             None
         }
     }
+}
+
+/// The name of a kind of log, or a pattern.
+fn read_format(table: &Table<'_>) -> Option<Option<Format>> {
+    let value = table.string("format")?;
+    let text = *value.get_ref();
+    if text == "none" {
+        return Some(None);
+    }
+    if let Some(format) = Format::preset(text) {
+        return Some(Some(format));
+    }
+    let problem = if text.contains('%') {
+        match Format::parse(text) {
+            Ok(format) => return Some(Some(format)),
+            Err(error) => {
+                let part = directive_at(text, error.column);
+                let span = table.file.span_inside(text, part, &value.span());
+                let problem = table.broken("format", span, error.message);
+                problem.help(error.help)
+            }
+        }
+    } else {
+        let names = || Format::presets().chain(["none"]);
+        let expected = "is neither a kind of log nor a pattern with directives";
+        let problem = table.broken("format", value.span(), expected);
+        match closest(text, names()) {
+            Some(meant) => problem.help(format!("did you mean `{meant}`?")),
+            None => problem.help(format!(
+                "write {}, or a pattern like \"%Y-%m-%d %H:%M:%S\"",
+                listed(names(), "or")
+            )),
+        }
+    };
+    table.file.report(problem);
+    None
+}
+
+/// The bytes of the directive, or else of the character, at a column.
+fn directive_at(text: &str, column: usize) -> Range<usize> {
+    let mut characters = text.char_indices().skip(column.saturating_sub(1));
+    let Some((start, first)) = characters.next() else {
+        return 0..text.len();
+    };
+    let second = characters.next().filter(|_| first == '%');
+    let last = second.unwrap_or((start, first));
+    start..last.0 + last.1.len_utf8()
 }
 
 fn read_retention(table: &Table<'_>) -> Option<Option<u32>> {
