@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::diagnostics::{Problems, SourceText};
 use super::*;
 
+const REFERENCE: &str = include_str!("../../../docs/agent/configuration.md");
 const EXAMPLE: &str = include_str!("../../baker-agent.toml");
 
 fn source(path: &str, text: &str) -> Arc<SourceText> {
@@ -53,6 +54,49 @@ fn the_example_holds_every_key_and_no_other() {
         .flat_map(|(table, keys)| keys.into_iter().map(move |k| (table.into(), k.name.into())))
         .collect();
     assert_eq!(keys_of_the_example(), code);
+}
+
+#[test]
+fn the_reference_lists_every_key_in_its_table() {
+    let mut section = "";
+    let mut listed = BTreeSet::new();
+    for line in REFERENCE.lines() {
+        if line.starts_with("## ") {
+            section = line.trim_start_matches("## ").trim_matches('`');
+        } else if line.contains("**`[defaults]`**") {
+            section = "[defaults]";
+        }
+        let Some((keys, _)) = line
+            .strip_prefix("| `")
+            .and_then(|rest| rest.split_once(" |"))
+        else {
+            continue;
+        };
+        for key in keys.split(" or ") {
+            listed.insert((section.to_owned(), key.trim_matches('`').to_owned()));
+        }
+    }
+    for (table, keys) in parse::tables() {
+        for key in keys {
+            let row = (table.to_owned(), key.name.to_owned());
+            assert!(listed.contains(&row), "{row:?} is not in the reference");
+        }
+    }
+    for name in Format::presets() {
+        assert!(REFERENCE.contains(&format!("`{name}`")), "{name}");
+    }
+}
+
+#[test]
+fn the_ready_made_files_are_valid_and_get_along_with_each_other() {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/conf.d");
+    let texts: Vec<String> = std::fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap())
+        .collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    assert!(texts.len() >= 4);
+    parsed("", &texts).unwrap();
 }
 
 #[test]
