@@ -1,0 +1,1 @@
+//! Against a service that takes, loses, throttles, refuses and forgets.
