@@ -1,0 +1,417 @@
+//! The directories that matter: what stands in them, and how closely each is watched.
+//!
+//! A quiet directory is watched with inotify. A busy one is not, because each write would wake a thread: it is looked at
+//! each tick instead, and watched again when it has fallen quiet.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ffi::{CString, OsStr, OsString};
+use std::os::unix::fs::DirEntryExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::patterns::{Component, Patterns};
+use super::stat::{FileTime, Node, Stat, c_path};
+use super::watch::{Doorbell, Unwatched};
+
+/// A directory that changed less than this ago is listed again at the next look: its time stamp may not show a change
+/// within the same grain (a jiffy on ext4 and xfs, up to 2 s on others).
+const GRAIN: Duration = Duration::from_secs(2);
+/// Waking up more often than this in a second costs more than looking each tick.
+const RINGS_PER_SECOND_MAX: u32 = 10;
+/// A busy directory is quiet when nothing in it grew for this long.
+const QUIET: Duration = Duration::from_secs(1);
+/// How long to leave inotify alone after it refused.
+const WATCH_AGAIN: Duration = Duration::from_secs(60);
+
+/// A name in a directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Entry {
+    /// As the directory says. Good for telling entries apart, not for comparing with `stat` (overlayfs).
+    pub(crate) inode: u64,
+    /// A directory, or something whose type the file system does not tell.
+    may_be_directory: bool,
+}
+
+/// Index of a directory in [`Directories`].
+pub(crate) type DirectoryId = usize;
+
+/// One directory that is walked, or that followed files stand in.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    pub(crate) path: PathBuf,
+    c_path: CString,
+    stamp: Option<(Node, FileTime, FileTime)>,
+    /// The listing cannot be older than the time stamp tells.
+    trusted: bool,
+    pub(crate) entries: BTreeMap<OsString, Entry>,
+    watched: Option<Node>,
+    watch_again_at: Duration,
+    hot_until: Duration,
+    rings: (Duration, u32),
+}
+
+/// What a look at a directory found.
+#[derive(Debug, Default)]
+pub(crate) struct Refreshed {
+    /// The listing may differ from the last one.
+    pub(crate) changed: bool,
+    /// Names that are new, or now stand for another file.
+    pub(crate) fresh: Vec<OsString>,
+    /// Why it can't be listed.
+    pub(crate) unlisted: Option<String>,
+    /// Why it can't be watched; told when it was tried.
+    pub(crate) refused: Option<String>,
+}
+
+/// All directories that matter, and the doorbell on them.
+#[derive(Debug)]
+pub(crate) struct Directories {
+    all: Vec<Option<Directory>>,
+    index: HashMap<PathBuf, DirectoryId>,
+    pub(crate) bell: Doorbell,
+}
+
+impl Directories {
+    pub(crate) fn new(bell: Doorbell) -> Directories {
+        Directories {
+            all: Vec::new(),
+            index: HashMap::new(),
+            bell,
+        }
+    }
+
+    pub(crate) fn ids(&self) -> impl Iterator<Item = DirectoryId> + use<> {
+        0..self.all.len()
+    }
+
+    pub(crate) fn get(&self, id: DirectoryId) -> Option<&Directory> {
+        self.all.get(id).and_then(Option::as_ref)
+    }
+
+    pub(crate) fn find(&self, path: &Path) -> Option<DirectoryId> {
+        self.index.get(path).copied()
+    }
+
+    /// The directory's index; it is listed when it is first tracked.
+    pub(crate) fn track(&mut self, path: &Path) -> DirectoryId {
+        if let Some(&id) = self.index.get(path) {
+            return id;
+        }
+        let directory = Directory {
+            path: path.to_path_buf(),
+            // A path from a listing or a pattern has no NUL; an empty one is simply never there.
+            c_path: c_path(path).unwrap_or_default(),
+            stamp: None,
+            trusted: false,
+            entries: BTreeMap::new(),
+            watched: None,
+            watch_again_at: Duration::ZERO,
+            hot_until: Duration::ZERO,
+            rings: (Duration::ZERO, 0),
+        };
+        let id = match self.all.iter().position(Option::is_none) {
+            Some(free) => {
+                self.all[free] = Some(directory);
+                free
+            }
+            None => {
+                self.all.push(Some(directory));
+                self.all.len() - 1
+            }
+        };
+        self.index.insert(path.to_path_buf(), id);
+        id
+    }
+
+    /// Drops the directories that are not kept.
+    pub(crate) fn retain(&mut self, kept: &HashSet<DirectoryId>) {
+        for id in self.ids() {
+            if kept.contains(&id) {
+                continue;
+            }
+            if let Some(directory) = self.all[id].take() {
+                self.index.remove(&directory.path);
+                if directory.watched.is_some() {
+                    self.bell.unwatch(&directory.path);
+                }
+            }
+        }
+    }
+
+    /// Looked at each tick just now.
+    pub(crate) fn is_hot(&self, id: DirectoryId, now: Duration) -> bool {
+        self.get(id).is_some_and(|d| now < d.hot_until)
+    }
+
+    /// No inotify on it and not looked at each tick: it is time to watch it again.
+    pub(crate) fn is_unattended(&self, id: DirectoryId, now: Duration) -> bool {
+        self.get(id).is_some_and(|d| {
+            d.watched.is_none()
+                && d.stamp.is_some()
+                && now >= d.hot_until
+                && now >= d.watch_again_at
+        })
+    }
+
+    /// Whether any directory is hot.
+    pub(crate) fn any_hot(&self, now: Duration) -> bool {
+        self.all.iter().flatten().any(|d| now < d.hot_until)
+    }
+
+    /// Something in it grew. Without a bell for it, it is now looked at each tick.
+    pub(crate) fn grew(&mut self, id: DirectoryId, rang: bool, now: Duration) {
+        if let Some(Some(directory)) = self.all.get_mut(id)
+            && (directory.watched.is_none() || !rang)
+        {
+            directory.hot_until = now + QUIET;
+        }
+    }
+
+    /// It rang. Too often, and the bell is taken off.
+    pub(crate) fn rang(&mut self, id: DirectoryId, now: Duration) {
+        let Some(Some(directory)) = self.all.get_mut(id) else {
+            return;
+        };
+        if now.saturating_sub(directory.rings.0) >= Duration::from_secs(1) {
+            directory.rings = (now, 0);
+        }
+        directory.rings.1 += 1;
+        if directory.rings.1 > RINGS_PER_SECOND_MAX && directory.watched.take().is_some() {
+            self.bell.unwatch(&directory.path);
+            directory.hot_until = now + QUIET;
+        }
+    }
+
+    /// Sees to the watch, then lists the directory if it may have changed. In this order, so that nothing falls between.
+    pub(crate) fn refresh(&mut self, id: DirectoryId, now: Duration) -> Refreshed {
+        let Some(Some(directory)) = self.all.get_mut(id) else {
+            return Refreshed::default();
+        };
+        let mut refreshed = Refreshed::default();
+        let first_stat = Stat::of(&directory.c_path).ok().filter(Stat::is_directory);
+        refreshed.refused = directory.attend(first_stat, &mut self.bell, now);
+        let stamp = first_stat.map(|stat| (stat.node, stat.modified, stat.changed));
+        if stamp == directory.stamp && directory.trusted {
+            return refreshed;
+        }
+        directory.trusted =
+            stamp.is_none_or(|(_, modified, changed)| is_old(modified.max(changed)));
+        directory.stamp = stamp;
+        let entries = match (stamp, list(&directory.path)) {
+            (None, _) => BTreeMap::new(),
+            (Some(_), Ok(entries)) => entries,
+            (Some(_), Err(error)) => {
+                directory.trusted = false;
+                refreshed.unlisted = Some(format!(
+                    "the directory can't be listed ({error}): files in it are not found; let the agent's user read it"
+                ));
+                std::mem::take(&mut directory.entries)
+            }
+        };
+        if entries != directory.entries {
+            refreshed.changed = true;
+            refreshed.fresh = entries
+                .iter()
+                .filter(|&(name, entry)| {
+                    directory
+                        .entries
+                        .get(name)
+                        .is_none_or(|old| old.inode != entry.inode)
+                })
+                .map(|(name, _)| name.clone())
+                .collect();
+            directory.entries = entries;
+        }
+        refreshed
+    }
+
+    /// The files that the patterns mean just now, and the directories that decide it. A pattern without wildcards means
+    /// its path whether or not it is there.
+    pub(crate) fn expand(
+        &mut self,
+        patterns: &Patterns,
+        now: Duration,
+    ) -> (Vec<PathBuf>, HashSet<DirectoryId>) {
+        let mut walk = Walk {
+            directories: self,
+            now,
+            found: Vec::new(),
+            used: HashSet::new(),
+        };
+        for glob in patterns.globs() {
+            walk.go(Path::new("/"), glob, true);
+        }
+        let (mut found, used) = (walk.found, walk.used);
+        found.retain(|path| !patterns.excludes(path));
+        found.sort_unstable();
+        found.dedup();
+        (found, used)
+    }
+}
+
+impl Directory {
+    /// Watches it if it should be, and says why that failed.
+    fn attend(&mut self, stat: Option<Stat>, bell: &mut Doorbell, now: Duration) -> Option<String> {
+        let node = stat.map(|stat| stat.node);
+        if self.watched.is_some() && self.watched != node {
+            // The path now leads to another directory, or to none.
+            bell.unwatch(&self.path);
+            self.watched = None;
+        }
+        if self.watched.is_some()
+            || node.is_none()
+            || now < self.hot_until
+            || now < self.watch_again_at
+        {
+            return None;
+        }
+        match bell.watch(&self.path) {
+            Ok(()) => {
+                self.watched = node;
+                self.trusted = false;
+                None
+            }
+            Err(Unwatched::Absent) => None,
+            Err(Unwatched::Refused(why)) => {
+                self.watch_again_at = now + WATCH_AGAIN;
+                Some(why)
+            }
+        }
+    }
+
+    /// Whether inotify watches it.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.watched.is_some()
+    }
+
+    /// Whether it was there at the last look.
+    pub(crate) fn exists(&self) -> bool {
+        self.stamp.is_some()
+    }
+}
+
+/// One walk along the parts of a pattern.
+struct Walk<'a> {
+    directories: &'a mut Directories,
+    now: Duration,
+    found: Vec<PathBuf>,
+    used: HashSet<DirectoryId>,
+}
+
+impl Walk<'_> {
+    fn go(&mut self, directory: &Path, glob: &[Component], literal_so_far: bool) {
+        let Some((part, rest)) = glob.split_first() else {
+            return;
+        };
+        match part {
+            Component::Literal(name) if literal_so_far => {
+                let path = directory.join(name);
+                if rest.is_empty() {
+                    self.found.push(path);
+                } else {
+                    self.go(&path, rest, true);
+                }
+            }
+            Component::Deep => {
+                if rest.is_empty() {
+                    self.files(directory, part);
+                } else {
+                    self.go(directory, rest, false);
+                }
+                for below in self.subdirectories(directory, part, false) {
+                    self.go(&below, glob, false);
+                }
+            }
+            _ if rest.is_empty() => self.files(directory, part),
+            _ => {
+                for below in self.subdirectories(directory, part, true) {
+                    self.go(&below, rest, false);
+                }
+            }
+        }
+    }
+
+    fn listed(&mut self, directory: &Path) -> DirectoryId {
+        let id = self.directories.track(directory);
+        if self.used.insert(id)
+            && self
+                .directories
+                .get(id)
+                .is_some_and(|d| d.stamp.is_none() && !d.trusted)
+        {
+            self.directories.refresh(id, self.now);
+        }
+        id
+    }
+
+    fn matching(&mut self, directory: &Path, part: &Component) -> Vec<(PathBuf, Entry)> {
+        let id = self.listed(directory);
+        self.directories.get(id).map_or_else(Vec::new, |d| {
+            d.entries
+                .iter()
+                .filter(|(name, _)| part.matches(name))
+                .map(|(name, entry)| (directory.join(name), *entry))
+                .collect()
+        })
+    }
+
+    fn files(&mut self, directory: &Path, part: &Component) {
+        for (path, entry) in self.matching(directory, part) {
+            if !entry.may_be_directory || !is_directory(&path, true) {
+                self.found.push(path);
+            }
+        }
+    }
+
+    /// `**` does not follow symbolic links: they may lead in circles.
+    fn subdirectories(&mut self, directory: &Path, part: &Component, follow: bool) -> Vec<PathBuf> {
+        self.matching(directory, part)
+            .into_iter()
+            .filter(|(path, entry)| entry.may_be_directory && is_directory(path, follow))
+            .map(|(path, _)| path)
+            .collect()
+    }
+}
+
+fn is_directory(path: &Path, follow: bool) -> bool {
+    let metadata = if follow {
+        std::fs::metadata(path)
+    } else {
+        std::fs::symlink_metadata(path)
+    };
+    metadata.is_ok_and(|metadata| metadata.is_dir())
+}
+
+fn list(path: &Path) -> std::io::Result<BTreeMap<OsString, Entry>> {
+    let mut entries = BTreeMap::new();
+    for entry in std::fs::read_dir(path)? {
+        let entry = entry?;
+        let may_be_directory = entry
+            .file_type()
+            .is_ok_and(|kind| kind.is_dir() || kind.is_symlink());
+        entries.insert(
+            entry.file_name(),
+            Entry {
+                inode: entry.ino(),
+                may_be_directory,
+            },
+        );
+    }
+    Ok(entries)
+}
+
+/// By the clock that stamps files, which is not the clock that is handed in.
+fn is_old(stamp: FileTime) -> bool {
+    let stamp = Duration::new(
+        u64::try_from(stamp.0).unwrap_or_default(),
+        u32::try_from(stamp.1).unwrap_or_default(),
+    );
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .is_ok_and(|now| now.checked_sub(stamp).is_some_and(|age| age >= GRAIN))
+}
+
+/// The last part of a path; a slot's path always has one.
+pub(crate) fn name_of(path: &Path) -> &OsStr {
+    path.file_name().unwrap_or_default()
+}

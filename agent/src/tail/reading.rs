@@ -1,0 +1,237 @@
+//! Reading bytes of one generation, and only of that one.
+//!
+//! A file may be truncated and written anew between any two system calls. So a read takes along the last bytes that
+//! were read before, and looks at the size and the head *after* it: if those still fit, so does what was read.
+
+use std::fs::File;
+use std::io::IoSliceMut;
+
+use nix::errno::Errno;
+use nix::sys::uio::preadv;
+
+use super::files::Files;
+use super::generation::{Generation, Source, State};
+use super::identity::{ANCHOR_BYTES, HEAD_BYTES_MAX, head_of, read_full_at};
+use super::siblings::anchor_stands;
+use super::source::{Extent, extent_at};
+use super::{Read, ReadError, Sight};
+use crate::account::GenerationId;
+use crate::discover::stat::Stat;
+
+impl Files {
+    /// Reads bytes of a generation from position `at` on. Short only at the end, where `at_end` is set. Three system
+    /// calls, however large the buffer is.
+    ///
+    /// # Errors
+    /// [`ReadError::Changed`] when the file is another one now, was truncated, or has a hole at `at`: the next look, which
+    /// is then due at once, tells. [`ReadError::Unknown`] for an id that is not followed, [`ReadError::Io`] when the
+    /// system refuses.
+    pub fn read(&mut self, id: GenerationId, at: u64, buf: &mut [u8]) -> Result<Read, ReadError> {
+        self.ensure_open(id).inspect_err(|error| {
+            if matches!(error, ReadError::Changed) {
+                self.look_soon(id);
+            }
+        })?;
+        let generation = self
+            .generations
+            .get_mut(&id)
+            .ok_or(ReadError::Unknown(id))?;
+        let hole_to = generation.hole_to;
+        let outcome = read_generation(generation, at, buf);
+        if generation.suspect {
+            self.look_soon(id);
+        }
+        match outcome? {
+            Outcome::Bytes(read) => Ok(read),
+            Outcome::Hole(to) => {
+                if to > hole_to
+                    && let Some(generation) = self.generations.get_mut(&id)
+                {
+                    generation.hole_to = to;
+                    let span = generation.span(at, to);
+                    self.sights.push(Sight::Hole { span });
+                }
+                Err(ReadError::Changed)
+            }
+        }
+    }
+
+    /// The generation's path is looked at in the next look, which is due at once.
+    pub(super) fn look_soon(&mut self, id: GenerationId) {
+        if let Some(generation) = self.generations.get(&id) {
+            self.due.push(generation.slot);
+        }
+    }
+
+    /// Whether the generation's content is still what was read of it. Opens the file for it; `None` if that fails.
+    pub(super) fn still_stands(&mut self, id: GenerationId) -> Option<bool> {
+        match self.ensure_open(id) {
+            Ok(()) => {}
+            Err(ReadError::Changed) => return Some(false),
+            Err(_) => return None,
+        }
+        let generation = self.generations.get(&id)?;
+        let file = generation.file()?;
+        head_stands(file, generation)
+            .ok()
+            .map(|stands| stands && anchor_stands(file, generation))
+    }
+
+    /// Takes in more of a short file's first bytes. False if they are not what they were.
+    pub(super) fn grow_head(&mut self, id: GenerationId) -> Option<bool> {
+        match self.ensure_open(id) {
+            Ok(()) => {}
+            Err(ReadError::Changed) => return Some(false),
+            Err(_) => return None,
+        }
+        let generation = self.generations.get_mut(&id)?;
+        let copying = self.copying.contains(&generation.slot);
+        let file = generation.file()?;
+        let content = super::identity::beginning(file).ok()?;
+        let old = generation.identity.head;
+        if !super::identity::begins_with(&content, old) {
+            return Some(false);
+        }
+        let head = head_of(&content);
+        // The copy that is being made may have no more than the old head.
+        if head != old && !copying {
+            generation.shorter_head = old;
+            generation.identity.head = head;
+            self.sights.push(Sight::Identified { id, head });
+        }
+        Some(true)
+    }
+}
+
+/// A block of most file systems.
+const BLOCK_BYTES: usize = 4096;
+
+enum Outcome {
+    Bytes(Read),
+    Hole(u64),
+}
+
+fn read_generation(
+    generation: &mut Generation,
+    at: u64,
+    buf: &mut [u8],
+) -> Result<Outcome, ReadError> {
+    let failed = |path: &std::path::Path, error: std::io::Error| ReadError::Io {
+        path: path.to_path_buf(),
+        source: error,
+    };
+    let left = generation.size.saturating_sub(at);
+    let fixed = generation.state == State::Final;
+    let wanted = if fixed {
+        usize::try_from(left).map_or(buf.len(), |left| buf.len().min(left))
+    } else {
+        buf.len()
+    };
+    let buf = &mut buf[..wanted];
+    if let Source::Packed(gzip) = &mut generation.source {
+        let bytes = gzip
+            .read_at(buf, at)
+            .map_err(|error| failed(&generation.path, error))?;
+        return Ok(Outcome::Bytes(Read {
+            bytes,
+            at_end: at + bytes as u64 >= generation.size,
+        }));
+    }
+    let Some(file) = generation.file() else {
+        return Err(ReadError::Changed);
+    };
+
+    let mut lead_space = [0; ANCHOR_BYTES];
+    let lead_bytes = generation.anchor.lead(at);
+    let lead = &mut lead_space[..lead_bytes];
+    let read = read_with_lead(file, lead, buf, at - lead_bytes as u64)
+        .map_err(|error| failed(&generation.path, error.into()))?;
+    let bytes = read.saturating_sub(lead_bytes);
+    let lead = &lead[..read.min(lead_bytes)];
+    if fixed {
+        return Ok(Outcome::Bytes(Read {
+            bytes,
+            at_end: bytes == 0 || at + bytes as u64 >= generation.size,
+        }));
+    }
+
+    let stat = Stat::of_open(file).map_err(|error| failed(&generation.path, error.into()))?;
+    let full = bytes == buf.len();
+    let end = at + bytes as u64;
+    // If it was cut off at or before `at` by now, what was read was there before that.
+    let stands = generation.anchor.agrees(lead, &buf[..bytes], at, full)
+        && (stat.size <= at
+            || bytes == 0
+            || head_stands(file, generation).map_err(|error| failed(&generation.path, error))?);
+    if !stands {
+        generation.suspect = true;
+        return Err(ReadError::Changed);
+    }
+    let cut = stat.size < end.max(generation.size);
+    if bytes > 0 && buf[0] == 0 {
+        match extent_at(file, at) {
+            Extent::HoleUntil(data) => return Ok(Outcome::Hole(data)),
+            // Space that was allocated ahead: it is not written yet.
+            Extent::HoleToTheEnd => {
+                return Ok(Outcome::Bytes(Read {
+                    bytes: 0,
+                    at_end: true,
+                }));
+            }
+            Extent::Data => {}
+        }
+    }
+    let ahead = buf[..bytes].last() == Some(&0) && (!full || only_nuls_follow(file, end));
+    let written = if ahead {
+        written_bytes(&buf[..bytes])
+    } else {
+        bytes
+    };
+    generation.suspect |= cut;
+    generation.anchor.advance(lead, &buf[..written], at);
+    generation.size = generation.size.max(end);
+    Ok(Outcome::Bytes(Read {
+        bytes: written,
+        at_end: !full || ahead,
+    }))
+}
+
+/// Without the NULs at the file's very end: space allocated ahead, where lines will yet be written.
+fn written_bytes(content: &[u8]) -> usize {
+    content
+        .iter()
+        .rposition(|&byte| byte != 0)
+        .map_or(0, |last| last + 1)
+}
+
+/// Whether there are only NULs, or a hole, from here to the end. What is allocated ahead in memory (rather than left to
+/// the file system) is at most a block.
+fn only_nuls_follow(file: &File, at: u64) -> bool {
+    let mut block = [0; BLOCK_BYTES];
+    match read_full_at(file, &mut block, at) {
+        Ok(bytes) if block[..bytes].iter().any(|&byte| byte != 0) => false,
+        Ok(BLOCK_BYTES) => extent_at(file, at + BLOCK_BYTES as u64) == Extent::HoleToTheEnd,
+        Ok(_) => true,
+        Err(_) => false,
+    }
+}
+
+fn read_with_lead(file: &File, lead: &mut [u8], buf: &mut [u8], at: u64) -> nix::Result<usize> {
+    let offset = i64::try_from(at).map_err(|_| Errno::EOVERFLOW)?;
+    loop {
+        let mut parts = [IoSliceMut::new(lead), IoSliceMut::new(buf)];
+        match preadv(file, &mut parts, offset) {
+            Err(Errno::EINTR) => {}
+            other => return other,
+        }
+    }
+}
+
+/// Whether the head is still the one that is known.
+pub(super) fn head_stands(file: &File, generation: &Generation) -> std::io::Result<bool> {
+    let head = generation.identity.head;
+    let mut content = [0; HEAD_BYTES_MAX];
+    let covered = &mut content[..head.bytes as usize];
+    let bytes = read_full_at(file, covered, 0)?;
+    Ok(bytes == covered.len() && head_of(covered) == head)
+}

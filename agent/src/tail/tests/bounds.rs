@@ -1,0 +1,106 @@
+//! Bounds on descriptors and on what is unread.
+
+use std::fs;
+use std::time::Duration;
+
+use super::desk::{Desk, limits};
+use crate::account::Lost;
+use crate::tail::Start;
+
+#[test]
+fn few_descriptors_serve_many_files() {
+    let mut limits = limits();
+    limits.open_files = 8;
+    let mut desk = Desk::with(&["*.log"], Start::Beginning, limits, |_| {});
+    for round in 0..3 {
+        for file in 0..100 {
+            desk.append(&format!("{file}.log"), &format!("{file} {round}\n"));
+        }
+        desk.settle();
+        let held = fs::read_dir("/proc/self/fd")
+            .unwrap()
+            .filter_map(|entry| fs::read_link(entry.unwrap().path()).ok())
+            .filter(|path| path.starts_with(desk.folder.path()))
+            .count();
+        assert!(held <= 8, "{held} descriptors");
+    }
+    assert_eq!(desk.seen.len(), 100);
+    for seen in desk.seen.values() {
+        let name = seen.path.file_stem().unwrap().to_str().unwrap();
+        assert_eq!(seen.text(), format!("{name} 0\n{name} 1\n{name} 2\n"));
+    }
+}
+
+#[test]
+fn a_closed_file_that_is_rotated_is_found_under_its_new_name() {
+    let mut limits = limits();
+    limits.open_files = 1;
+    let mut desk = Desk::with(&["*.log"], Start::Beginning, limits, |_| {});
+    desk.append("a.log", "one\n");
+    desk.settle();
+    desk.append("b.log", "other\n");
+    desk.settle();
+    desk.append("a.log", "two\n");
+    desk.rename("a.log", "a.log.1");
+    desk.append("a.log", "three\n");
+    desk.settle();
+    let mut texts = desk.texts();
+    texts.sort();
+    assert_eq!(texts, ["one\ntwo\n", "other\n", "three\n"]);
+}
+
+#[test]
+fn beyond_the_backlog_the_oldest_is_given_up_to_the_byte() {
+    let mut limits = limits();
+    limits.backlog_files = 2;
+    let mut desk = Desk::with(&["a.log"], Start::Beginning, limits, |_| {});
+    desk.append("a.log", "zero\n");
+    desk.look_later();
+    for round in 1..=4 {
+        for number in (1..round).rev() {
+            desk.rename(&format!("a.log.{number}"), &format!("a.log.{}", number + 1));
+        }
+        desk.rename("a.log", "a.log.1");
+        desk.append("a.log", &format!("line {round}\n"));
+        desk.look_later();
+    }
+    let lost: Vec<_> = desk.seen.values().map(|seen| seen.lost.clone()).collect();
+    assert_eq!(lost[0], [(0, 5, Lost::Backlog)]);
+    assert_eq!(lost[1], [(0, 7, Lost::Backlog)]);
+    assert!(lost[2..].iter().all(Vec::is_empty));
+    assert!(
+        desk.troubles
+            .values()
+            .any(|message| message.contains("limits.backlog"))
+    );
+    desk.settle();
+    assert_eq!(desk.texts(), ["", "", "line 2\n", "line 3\n", "line 4\n"]);
+    desk.settle();
+    assert!(desk.troubles.is_empty(), "{:?}", desk.troubles);
+}
+
+#[test]
+fn beyond_the_backlogs_bytes_the_oldest_is_given_up() {
+    let mut limits = limits();
+    limits.backlog_bytes = 10;
+    let mut desk = Desk::with(&["a.log"], Start::Beginning, limits, |_| {});
+    desk.append("a.log", "eleven bytes\n");
+    desk.look_later();
+    desk.rename("a.log", "a.log.1");
+    desk.append("a.log", "and a live file of any size\n");
+    desk.look_later();
+    assert_eq!(desk.lost_bytes(), 13);
+    desk.settle();
+    assert_eq!(desk.texts(), ["", "and a live file of any size\n"]);
+}
+
+#[test]
+fn nothing_is_due_before_the_poll_when_all_is_quiet() {
+    let mut desk = Desk::new(&["a.log"]);
+    desk.append("a.log", "one\n");
+    desk.settle();
+    for _ in 0..5 {
+        desk.settle();
+    }
+    assert_eq!(desk.files.next_look(), desk.now + Duration::from_secs(1));
+}

@@ -1,0 +1,164 @@
+//! logrotate's `copytruncate`: the rest is in the copy.
+
+use std::fs;
+use std::time::Duration;
+
+use super::desk::Desk;
+use crate::account::Lost;
+
+fn copytruncate(desk: &Desk, name: &str) {
+    desk.copy(name, &format!("{name}.1"));
+    desk.truncate(name, 0);
+}
+
+#[test]
+fn the_rest_is_read_from_the_copy_under_the_old_id() {
+    let mut desk = Desk::new(&["a.log"]);
+    desk.append("a.log", "one\n");
+    desk.settle();
+    desk.append("a.log", "two\n");
+    copytruncate(&desk, "a.log");
+    desk.append("a.log", "three\n");
+    desk.settle();
+    assert_eq!(desk.texts(), ["one\ntwo\n", "three\n"]);
+    let first = desk.seen.values().next().unwrap();
+    assert_eq!(first.path, desk.path("a.log.1"));
+    assert_eq!(first.ended, Some(8));
+    assert_eq!(desk.lost_bytes(), 0);
+}
+
+#[test]
+fn the_copy_may_be_compressed_already() {
+    let mut desk = Desk::new(&["a.log"]);
+    desk.append("a.log", "one\n");
+    desk.settle();
+    desk.append("a.log", "two\n");
+    copytruncate(&desk, "a.log");
+    desk.compress("a.log.1");
+    desk.append("a.log", "three and more\n");
+    desk.settle();
+    assert_eq!(desk.texts(), ["one\ntwo\n", "three and more\n"]);
+}
+
+#[test]
+fn dated_copies_and_those_of_a_growing_file_are_found() {
+    let mut desk = Desk::new(&["a.log"]);
+    desk.append("a.log", "one\n");
+    desk.settle();
+    desk.append("a.log", "two\n");
+    desk.copy("a.log", "a.log-20260101");
+    desk.truncate("a.log", 0);
+    desk.append(
+        "a.log",
+        "three and a long line that outgrows the old size\n",
+    );
+    desk.settle();
+    desk.append("a.log", "four\n");
+    desk.copy("a.log", "a.log-20260102");
+    desk.truncate("a.log", 0);
+    desk.settle();
+    assert_eq!(
+        desk.texts(),
+        [
+            "one\ntwo\n",
+            "three and a long line that outgrows the old size\nfour\n",
+            ""
+        ]
+    );
+}
+
+#[test]
+fn what_was_written_after_the_copy_but_seen_is_lost_to_the_byte() {
+    let mut desk = Desk::new(&["a.log"]);
+    desk.append("a.log", "one\n");
+    desk.settle();
+    desk.append("a.log", "in the copy\n");
+    desk.copy("a.log", "a.log.1");
+    desk.append("a.log", "between\n");
+    desk.look_later();
+    desk.truncate("a.log", 0);
+    desk.append("a.log", "new\n");
+    desk.settle();
+    let first = desk.seen.values().next().unwrap();
+    assert_eq!(first.text(), "one\nin the copy\n");
+    assert_eq!(first.lost, [(16, 24, Lost::CopyTruncate)]);
+    assert_eq!(desk.texts()[1], "new\n");
+}
+
+#[test]
+fn a_copy_in_the_making_makes_looks_frequent_until_the_truncation() {
+    let mut desk = Desk::new(&["a.log"]);
+    desk.append("a.log", "one\ntwo\n");
+    desk.settle();
+    fs::write(desk.path("a.log.1"), "one\n").unwrap();
+    desk.now += Duration::from_secs(1);
+    desk.look();
+    assert!(desk.files.next_look() <= desk.now + Duration::from_millis(2));
+    desk.append("a.log", "between\n");
+    desk.now += Duration::from_millis(1);
+    desk.look();
+    let id = *desk.seen.keys().next().unwrap();
+    assert!(desk.read(id));
+    desk.truncate("a.log", 0);
+    desk.settle();
+    assert_eq!(desk.texts()[0], "one\ntwo\nbetween\n");
+    assert_eq!(desk.lost_bytes(), 0);
+    assert!(desk.files.next_look() > desk.now + Duration::from_millis(2));
+}
+
+#[test]
+fn a_copy_that_no_truncation_follows_is_let_go() {
+    let mut desk = Desk::new(&["a.log"]);
+    desk.append("a.log", "one\ntwo\n");
+    desk.settle();
+    desk.copy("a.log", "a.log.1");
+    for _ in 0..8 {
+        desk.settle();
+    }
+    assert!(desk.files.next_look() >= desk.now + Duration::from_millis(100));
+    assert_eq!(desk.texts(), ["one\ntwo\n"]);
+    desk.append("a.log", "three\n");
+    desk.settle();
+    assert_eq!(desk.texts(), ["one\ntwo\nthree\n"]);
+}
+
+#[test]
+fn two_copytruncates_between_two_looks_lose_nothing() {
+    let mut desk = Desk::new(&["a.log"]);
+    desk.append("a.log", "one\n");
+    desk.settle();
+    desk.append("a.log", "more\n");
+    copytruncate(&desk, "a.log");
+    desk.append("a.log", "two\n");
+    desk.rename("a.log.1", "a.log.2");
+    copytruncate(&desk, "a.log");
+    desk.append("a.log", "three\n");
+    desk.settle();
+    let mut texts = desk.texts();
+    texts.sort();
+    assert_eq!(texts, ["one\nmore\n", "three\n", "two\n"]);
+}
+
+#[test]
+fn the_same_banner_in_old_copies_misleads_nobody() {
+    let banner = "starting up\n".repeat(100);
+    let mut desk = Desk::new(&["a.log"]);
+    desk.append("a.log", &format!("{banner}first\n"));
+    desk.settle();
+    copytruncate(&desk, "a.log");
+    desk.append("a.log", &format!("{banner}second\n"));
+    desk.settle();
+    desk.append("a.log", "tail of second\n");
+    desk.rename("a.log.1", "a.log.2");
+    copytruncate(&desk, "a.log");
+    desk.append("a.log", &format!("{banner}third\n"));
+    desk.settle();
+    assert_eq!(
+        desk.texts(),
+        [
+            format!("{banner}first\n"),
+            format!("{banner}second\ntail of second\n"),
+            format!("{banner}third\n"),
+        ]
+    );
+}

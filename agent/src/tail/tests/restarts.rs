@@ -1,0 +1,206 @@
+//! What happened while nobody looked.
+
+use std::fs;
+
+use super::desk::{Desk, limits};
+use crate::account::Lost;
+use crate::tail::Start;
+
+#[test]
+fn reading_goes_on_where_it_was() {
+    let mut desk = Desk::new(&["a.log"]);
+    desk.append("a.log", "one\n");
+    desk.settle();
+    desk.append("a.log", "two\n");
+    desk.restart();
+    desk.append("a.log", "three\n");
+    desk.settle();
+    assert_eq!(desk.texts(), ["two\nthree\n"]);
+    assert!(desk.seen.values().all(|seen| seen.resumed));
+}
+
+#[test]
+fn a_first_start_begins_at_the_end_and_later_files_at_the_start() {
+    let mut desk = Desk::with(&["*.log"], Start::End, limits(), |folder| {
+        fs::write(folder.join("a.log"), "old\n").unwrap();
+        fs::write(folder.join("a.log.1"), "older\n").unwrap();
+    });
+    desk.settle();
+    desk.append("a.log", "new\n");
+    desk.append("b.log", "later\n");
+    desk.settle();
+    assert_eq!(desk.texts(), ["new\n", "later\n"]);
+    assert_eq!(desk.seen.values().next().unwrap().from, 4);
+    desk.restart();
+    desk.append("c.log", "while away\n");
+    desk.settle();
+    assert_eq!(desk.texts(), ["", "", "while away\n"]);
+}
+
+#[test]
+fn rotations_while_away_are_caught_up_with() {
+    let mut desk = Desk::new(&["a.log"]);
+    desk.append("a.log", "one\n");
+    desk.settle();
+    desk.append("a.log", "two\n");
+    let known = desk.known();
+    for (text, rotation) in [("three\n", 1), ("four\n", 2), ("five\n", 3)] {
+        for number in (1..rotation).rev() {
+            desk.rename(&format!("a.log.{number}"), &format!("a.log.{}", number + 1));
+        }
+        desk.rename("a.log", "a.log.1");
+        desk.append("a.log", text);
+    }
+    desk.restart_with(known);
+    desk.settle();
+    assert_eq!(desk.texts(), ["two\n", "three\n", "four\n", "five\n"]);
+    assert_eq!(desk.lost_bytes(), 0);
+}
+
+#[test]
+fn compressed_rotations_while_away_are_read_too() {
+    let mut desk = Desk::new(&["a.log"]);
+    desk.append("a.log", "one\n");
+    desk.settle();
+    desk.append("a.log", "two\n");
+    let known = desk.known();
+    desk.rename("a.log", "a.log.1");
+    desk.compress("a.log.1");
+    desk.append("a.log", "three\n");
+    desk.rename("a.log.1.gz", "a.log.2.gz");
+    desk.rename("a.log", "a.log.1");
+    desk.compress("a.log.1");
+    desk.append("a.log", "four\n");
+    desk.restart_with(known);
+    desk.settle();
+    assert_eq!(desk.texts(), ["two\n", "three\n", "four\n"]);
+    assert_eq!(desk.lost_bytes(), 0);
+}
+
+#[test]
+fn dated_rotations_while_away_are_read_in_order() {
+    let mut desk = Desk::new(&["a.log"]);
+    desk.append("a.log", "one\n");
+    desk.settle();
+    let known = desk.known();
+    desk.rename("a.log", "a.log-20260101");
+    desk.append("a.log", "two\n");
+    desk.rename("a.log", "a.log-20260102");
+    desk.compress("a.log-20260102");
+    desk.append("a.log", "three\n");
+    desk.restart_with(known);
+    desk.settle();
+    assert_eq!(desk.texts(), ["", "two\n", "three\n"]);
+}
+
+#[test]
+fn a_copytruncate_while_away_is_caught_up_with() {
+    let mut desk = Desk::new(&["a.log"]);
+    desk.append("a.log", "one\n");
+    desk.settle();
+    desk.append("a.log", "two\n");
+    let known = desk.known();
+    desk.copy("a.log", "a.log.1");
+    desk.truncate("a.log", 0);
+    desk.append("a.log", "three and a long line\n");
+    desk.restart_with(known);
+    desk.settle();
+    assert_eq!(desk.texts(), ["two\n", "three and a long line\n"]);
+}
+
+#[test]
+fn what_was_deleted_while_away_is_lost_to_the_byte() {
+    let mut desk = Desk::new(&["a.log"]);
+    desk.append("a.log", "one\n");
+    desk.settle();
+    desk.append("a.log", "seen only\n");
+    desk.look_later();
+    let known = desk.known();
+    desk.delete("a.log");
+    desk.append("a.log", "new\n");
+    desk.restart_with(known);
+    desk.settle();
+    let first = desk.seen.values().next().unwrap();
+    assert_eq!(first.lost, [(4, 14, Lost::Deleted)]);
+    assert_eq!(first.ended, Some(4));
+    assert_eq!(desk.texts(), ["", "new\n"]);
+}
+
+#[test]
+fn a_copy_in_a_format_that_cannot_be_read_is_said() {
+    let mut desk = Desk::new(&["a.log"]);
+    desk.append("a.log", "one\n");
+    desk.settle();
+    desk.append("a.log", "two\n");
+    desk.look_later();
+    let known = desk.known();
+    desk.delete("a.log");
+    fs::write(desk.path("a.log.1.xz"), "not really").unwrap();
+    desk.append("a.log", "new\n");
+    desk.restart_with(known);
+    desk.settle();
+    assert_eq!(
+        desk.seen.values().next().unwrap().lost,
+        [(4, 8, Lost::Unreadable)]
+    );
+    let trouble = &desk.troubles[&desk.path("a.log.1.xz")];
+    assert!(trouble.contains("xz"), "{trouble}");
+}
+
+#[test]
+fn a_damaged_compressed_copy_is_read_as_far_as_it_goes() {
+    let mut desk = Desk::new(&["a.log"]);
+    let text: String = (0..20_000).map(|n| format!("line {n}\n")).collect();
+    desk.append("a.log", "first\n");
+    desk.settle();
+    desk.append("a.log", &text);
+    desk.look_later();
+    let known = desk.known();
+    desk.rename("a.log", "a.log.1");
+    desk.compress("a.log.1");
+    let packed = fs::metadata(desk.path("a.log.1.gz")).unwrap().len();
+    desk.truncate("a.log.1.gz", packed / 2);
+    desk.restart_with(known);
+    desk.settle();
+    let first = desk.seen.values().next().unwrap();
+    assert!(first.text.len() > 10_000 && text.as_bytes().starts_with(&first.text));
+    assert_eq!(
+        first.at + first.lost_bytes(),
+        6 + text.len() as u64,
+        "what is not read is lost"
+    );
+    assert!(desk.troubles.contains_key(&desk.path("a.log.1.gz")));
+}
+
+#[test]
+fn a_file_cut_short_by_a_power_failure_is_not_read_again() {
+    let mut desk = Desk::new(&["a.log"]);
+    desk.append("a.log", &"0123456789\n".repeat(200));
+    desk.settle();
+    let known = desk.known();
+    desk.truncate("a.log", 2000);
+    desk.append("a.log", "added\n");
+    desk.restart_with(known);
+    desk.settle();
+    // 2,006 bytes: what follows the cut can't be told from what was there, but nothing comes twice.
+    let texts = desk.texts();
+    assert_eq!(texts[0], "");
+    assert!(texts[1].is_empty() || texts[1] == "added\n", "{texts:?}");
+}
+
+#[test]
+fn an_old_writer_of_a_rotated_file_is_followed_after_a_restart_too() {
+    use std::io::Write as _;
+    let mut desk = Desk::new(&["a.log"]);
+    let mut old = desk.writer("a.log");
+    old.write_all(b"one\n").unwrap();
+    desk.settle();
+    desk.rename("a.log", "a.log.1");
+    desk.append("a.log", "new\n");
+    desk.settle();
+    desk.restart();
+    desk.settle();
+    old.write_all(b"late\n").unwrap();
+    desk.settle();
+    assert_eq!(desk.texts(), ["late\n", ""]);
+}

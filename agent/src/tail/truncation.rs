@@ -1,0 +1,279 @@
+//! A file was truncated: what was not read of it is in the copy that rotation made, or lost.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::Sight;
+use super::files::Files;
+use super::generation::{Source, State};
+use super::reading::head_stands;
+use super::rotation::Packing;
+use super::siblings::{Content, Sibling, is_copy_of};
+use super::source::Gzip;
+use crate::account::{GenerationId, Identity, Lost};
+use crate::discover::stat::{Node, Stat};
+
+/// A file that holds the rest of a generation.
+#[derive(Debug)]
+pub(super) struct Copy {
+    pub(super) path: PathBuf,
+    pub(super) node: Node,
+    pub(super) file: File,
+    pub(super) content: Content,
+}
+
+impl Files {
+    /// The slot's file no longer begins with what was read of the generation: it was truncated, and perhaps written anew
+    /// since. The old generation goes on in a copy, a new one begins in the file.
+    pub(super) fn truncated(&mut self, index: usize, id: GenerationId, stat: Stat, now: Duration) {
+        let Some(Some(slot)) = self.slots.get_mut(index) else {
+            return;
+        };
+        let path = slot.path.clone();
+        let directory = slot.directory;
+        let copying = slot.copying.take();
+        slot.current = None;
+        slot.last = None;
+        slot.detached.push(id);
+        self.refresh(directory, now);
+        let held = copying
+            .map(|copying| copying.copy)
+            .filter(|copy| {
+                self.generations
+                    .get(&id)
+                    .is_some_and(|g| is_copy_of(copy, g))
+            })
+            .and_then(|file| {
+                let stat = Stat::of_open(&file).ok()?;
+                Some(Copy {
+                    path: super::source::path_of(&file).unwrap_or_else(|| path.clone()),
+                    node: stat.node,
+                    file,
+                    content: Content::Plain(stat.size),
+                })
+            });
+        let copy = held.or_else(|| self.copy_of(index, id));
+        let from = self.kept_bytes(id, stat, copy.is_some());
+        let file = self.close(id, Source::Gone);
+        self.by_node.remove(&stat.node);
+        match copy {
+            Some(copy) => self.take_over(id, copy, Lost::CopyTruncate, now),
+            None => self.give_up(id, Lost::CopyTruncate),
+        }
+        self.find_missed(index, now);
+        let Some(file) = file else {
+            // It is opened by its path, as any new file.
+            self.due.push(index);
+            return;
+        };
+        self.begin_anew(index, &path, file, from, now);
+        self.set_baseline(index);
+    }
+
+    /// The file that was truncated, as a new generation.
+    fn begin_anew(&mut self, index: usize, path: &Path, file: File, from: u64, now: Duration) {
+        let (Ok(stat), Ok(content)) = (Stat::of_open(&file), super::identity::beginning(&file))
+        else {
+            self.due.push(index);
+            return;
+        };
+        let identity = Identity {
+            device: stat.node.0,
+            inode: stat.node.1,
+            head: super::identity::head_of(&content),
+        };
+        let from = from.min(stat.size);
+        let source = Source::Plain(Some(file));
+        let id = self.adopt(index, path, source, State::Live, identity, from, from > 0);
+        if let Some(Some(slot)) = self.slots.get_mut(index) {
+            slot.current = Some(id);
+        }
+        if let Some(generation) = self.generations.get_mut(&id) {
+            generation.modified = stat.modified;
+        }
+        self.grow(id, stat.size, now);
+    }
+
+    /// How much of the truncated file is what stood there before: all, if it was only cut shorter. Without a copy, and
+    /// with the old head in place, that is what happened.
+    fn kept_bytes(&self, id: GenerationId, stat: Stat, copied: bool) -> u64 {
+        let Some(generation) = self.generations.get(&id) else {
+            return 0;
+        };
+        let head_bytes = u64::from(generation.identity.head.bytes);
+        let cut =
+            !copied && stat.size < generation.size && head_bytes > 0 && head_bytes <= stat.size;
+        let stands = || {
+            generation
+                .file()
+                .is_some_and(|file| head_stands(file, generation).unwrap_or(false))
+        };
+        if cut && stands() { stat.size } else { 0 }
+    }
+
+    /// The newest rotated copy that holds what was read of the generation, and that belongs to no other.
+    pub(super) fn copy_of(&self, index: usize, id: GenerationId) -> Option<Copy> {
+        let generation = self.generations.get(&id)?;
+        if generation.size == 0 {
+            return None;
+        }
+        let slot = self.slots.get(index)?.as_ref()?;
+        let mut siblings = self.siblings(slot);
+        siblings.retain(|sibling| {
+            let owner = self.by_node.get(&sibling.stat.node);
+            owner.is_none_or(|&owner| owner == id)
+        });
+        let fits = |sibling: &Sibling| {
+            let (file, content) = sibling.open().ok()?;
+            let (bytes, same) = match &content {
+                Content::Plain(bytes) => (*bytes, is_copy_of(&file, generation)),
+                Content::Packed(survey) => {
+                    let begins = generation.is_begun_by(&survey.beginning);
+                    (
+                        survey.bytes,
+                        begins && self.packed_anchor_stands(&file, generation),
+                    )
+                }
+            };
+            (same && bytes >= generation.consumed).then(|| Copy {
+                path: sibling.path.clone(),
+                node: sibling.stat.node,
+                file,
+                content,
+            })
+        };
+        let plain = |sibling: &&Sibling| sibling.packing.is_none();
+        let packed = |sibling: &&Sibling| sibling.packing == Some(Packing::Gzip);
+        siblings
+            .iter()
+            .rev()
+            .filter(plain)
+            .find_map(fits)
+            .or_else(|| siblings.iter().rev().filter(packed).find_map(fits))
+    }
+
+    fn packed_anchor_stands(
+        &self,
+        file: &File,
+        generation: &super::generation::Generation,
+    ) -> bool {
+        use std::io::{Seek as _, SeekFrom};
+        let anchor = &generation.anchor;
+        let Ok(mut file) = file.try_clone() else {
+            return false;
+        };
+        if anchor.bytes().is_empty() {
+            return true;
+        }
+        let mut found = vec![0; anchor.bytes().len()];
+        file.seek(SeekFrom::Start(0)).is_ok()
+            && Gzip::new(file)
+                .read_at(&mut found, anchor.start())
+                .is_ok_and(|bytes| bytes == found.len() && found == anchor.bytes())
+    }
+
+    /// The generation goes on, and ends, in a copy of it. What was seen but is not in the copy is lost.
+    pub(super) fn take_over(&mut self, id: GenerationId, copy: Copy, why: Lost, now: Duration) {
+        let (bytes, damage) = match &copy.content {
+            Content::Plain(bytes) => (*bytes, None),
+            Content::Packed(survey) => (
+                survey.bytes,
+                survey.damage.as_ref().map(ToString::to_string),
+            ),
+        };
+        let source = match copy.content {
+            Content::Plain(_) => Source::Plain(Some(copy.file)),
+            Content::Packed(_) => {
+                use std::io::{Seek as _, SeekFrom};
+                let mut file = copy.file;
+                if let Err(error) = file.seek(SeekFrom::Start(0)) {
+                    self.trouble(&copy.path, format!("it can't be read ({error})"));
+                    self.give_up(id, Lost::Unreadable);
+                    return;
+                }
+                Source::Packed(Box::new(Gzip::new(file)))
+            }
+        };
+        let why = if damage.is_some() {
+            Lost::Unreadable
+        } else {
+            why
+        };
+        if let Some(damage) = damage {
+            self.trouble(
+                &copy.path,
+                format!("the compressed copy is damaged after {bytes} bytes of content ({damage}): the rest can't be shipped"),
+            );
+        }
+        self.close(id, Source::Gone);
+        let Some(generation) = self.generations.get_mut(&id) else {
+            return;
+        };
+        generation.source = source;
+        generation.state = State::Final;
+        generation.node = copy.node;
+        generation.suspect = false;
+        generation.ended = true;
+        let seen = generation.size;
+        let end = bytes.max(generation.consumed);
+        let lost = (seen > end).then(|| generation.span(end, seen));
+        generation.size = end;
+        self.note_open(id);
+        self.by_node.insert(copy.node, id);
+        self.aside.insert(id);
+        self.moved(id, &copy.path);
+        if let Some(generation) = self.generations.get_mut(&id)
+            && end > seen
+        {
+            generation.grew_at = now;
+            self.sights.push(Sight::Grew { id, size: end });
+        }
+        if let Some(span) = lost {
+            self.sights.push(Sight::Lost { span, why });
+        }
+        self.sights.push(Sight::Ended { id, size: end });
+    }
+
+    /// What was not read of the generation is nowhere.
+    pub(super) fn give_up(&mut self, id: GenerationId, why: Lost) {
+        self.close(id, Source::Gone);
+        let Some(generation) = self.generations.get_mut(&id) else {
+            return;
+        };
+        let (consumed, seen) = (
+            generation.consumed,
+            generation.size.max(generation.consumed),
+        );
+        let lost = (seen > consumed).then(|| generation.span(consumed, seen));
+        generation.state = State::Final;
+        generation.suspect = false;
+        generation.size = consumed;
+        generation.ended = true;
+        let node = generation.node;
+        if self.by_node.get(&node) == Some(&id) {
+            self.by_node.remove(&node);
+        }
+        self.aside.insert(id);
+        if let Some(span) = lost {
+            self.sights.push(Sight::Lost { span, why });
+        }
+        self.sights.push(Sight::Ended { id, size: consumed });
+    }
+
+    /// The generation's file is gone while it was not held open, or was overwritten: it may be in a copy.
+    pub(super) fn gone(&mut self, id: GenerationId, now: Duration) {
+        let Some(generation) = self.generations.get(&id) else {
+            return;
+        };
+        let index = generation.slot;
+        let node = generation.node;
+        if self.by_node.get(&node) == Some(&id) {
+            self.by_node.remove(&node);
+        }
+        match self.copy_of(index, id) {
+            Some(copy) => self.take_over(id, copy, Lost::Deleted, now),
+            None => self.give_up(id, Lost::Deleted),
+        }
+    }
+}
