@@ -17,7 +17,9 @@ use crate::aws;
 use crate::batch;
 use crate::frame;
 use crate::names::Template;
+use crate::ship;
 use crate::stamp::Format;
+use crate::tail;
 use crate::target::GroupClass;
 
 /// Where `run`, `check` and `status` look if nobody says otherwise.
@@ -90,13 +92,18 @@ impl Default for Settings {
 
 impl Default for Limits {
     fn default() -> Self {
+        let (batch, ship, tail) = (
+            batch::Limits::default(),
+            ship::Limits::default(),
+            tail::Limits::default(),
+        );
         Self {
-            memory_bytes: batch::MEMORY_BYTES_DEFAULT,
-            in_flight: 8,
-            requests_per_second: batch::REQUESTS_PER_SECOND_DEFAULT,
-            open_files: 256,
-            backlog_bytes: 4 << 30,
-            backlog_files: 1_000,
+            memory_bytes: batch.memory_bytes,
+            in_flight: ship.in_flight,
+            requests_per_second: batch.requests_per_second,
+            open_files: tail.open_files,
+            backlog_bytes: tail.backlog_bytes,
+            backlog_files: tail.backlog_files,
         }
     }
 }
@@ -105,7 +112,7 @@ impl Default for Ship {
     fn default() -> Self {
         Self {
             flush_interval: batch::FLUSH_DEFAULT,
-            settle: Duration::from_secs(5),
+            settle: ship::SETTLE_DEFAULT,
             drain: Duration::from_secs(20),
         }
     }
@@ -115,7 +122,7 @@ impl Default for Ship {
 #[derive(Debug, Clone)]
 pub struct FileSettings {
     /// The patterns, and which files they leave out.
-    pub set: FileSet,
+    pub set: tail::FileSet,
     /// The group's name, with placeholders.
     pub group: Template,
     /// The stream's name, with placeholders.
@@ -130,27 +137,6 @@ pub struct FileSettings {
     pub format: Option<Format>,
     /// How stamps without a zone are meant.
     pub timezone: TimeZone,
-}
-
-/// The files of one `[[file]]`.
-#[derive(Debug, Clone)]
-pub struct FileSet {
-    /// Globs, or plain paths.
-    pub patterns: Vec<String>,
-    /// Globs of paths that are left out.
-    pub exclude: Vec<String>,
-    /// Where a file begins that was there before the agent.
-    pub start: Start,
-}
-
-/// Where a file begins that was there before the agent.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Start {
-    /// With its first byte.
-    #[default]
-    Beginning,
-    /// With what is added from now on.
-    End,
 }
 
 #[cfg(test)]

@@ -18,11 +18,11 @@ pub(super) const AGENT: &[Key] = &[
 
 pub(super) const LIMITS: &[Key] = &[
     key("memory", "\"12MiB\""),
-    key("in_flight", "8"),
+    key("in_flight", "6"),
     key("requests_per_second", "50"),
-    key("open_files", "256"),
+    key("open_files", "512"),
     key("backlog", "\"4GiB\""),
-    key("backlog_files", "1000"),
+    key("backlog_files", "100"),
 ];
 
 pub(super) const SHIP: &[Key] = &[

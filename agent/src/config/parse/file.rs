@@ -7,15 +7,16 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use super::rules;
-use super::table::{Key, Table, key};
+use super::table::{Expected, Key, Table, key};
+use crate::config::FileSettings;
 use crate::config::diagnostics::{SourceText, closest, listed};
-use crate::config::{FileSet, FileSettings, Start};
 use crate::frame::{
     DEFAULT_HOLD, DEFAULT_MULTILINE_HOLD, MAX_EVENT_BYTES, MIN_EVENT_BYTES, Multiline, Patterns,
     Rules,
 };
 use crate::names::{Kind, Template, TemplateError};
 use crate::stamp::Format;
+use crate::tail::{FileSet, Start};
 use crate::target::GroupClass;
 
 /// What only a `[[file]]` may say.
@@ -53,6 +54,8 @@ const MULTILINE: &[Key] = &[
 const MIN_HOLD: Duration = Duration::from_millis(10);
 const MAX_HOLD: Duration = Duration::from_secs(60);
 
+/// Every line is shipped, those from before the agent as well.
+const DEFAULT_START: Start = Start::Beginning;
 /// The file's path, as it is.
 const DEFAULT_GROUP: &str = "/{file}";
 const DEFAULT_STREAM: &str = "{instance_id}/{file}";
@@ -103,7 +106,7 @@ impl Said {
     fn settle(self, set: impl FnOnce(Start) -> FileSet) -> Result<FileSettings, TemplateError> {
         let hold = self.multiline.as_ref().map(|several| several.timeout);
         Ok(FileSettings {
-            set: set(self.start.unwrap_or_default()),
+            set: set(self.start.unwrap_or(DEFAULT_START)),
             group: or_default(self.group, Kind::Group, DEFAULT_GROUP)?,
             stream: or_default(self.stream, Kind::Stream, DEFAULT_STREAM)?,
             retention_days: self.retention_days.flatten(),
@@ -177,7 +180,7 @@ pub(super) fn read_files(top: &Table<'_>) -> Vec<Entry> {
             source: Arc::clone(&table.file.source),
             span: table.span.clone(),
             patterns: read_patterns(table),
-            exclude: read_globs(table, "exclude")
+            exclude: read_globs(table, "exclude", rules::exclude)
                 .into_iter()
                 .map(|pattern| pattern.text)
                 .collect(),
@@ -195,7 +198,7 @@ fn read_patterns(table: &Table<'_>) -> Vec<Pattern> {
         table.file.report(problem);
     }
     if table.has("paths") {
-        let patterns = read_globs(table, "paths");
+        let patterns = read_globs(table, "paths", rules::glob);
         if let Some(value) = table.value("paths")
             && value
                 .get_ref()
@@ -221,12 +224,16 @@ fn read_patterns(table: &Table<'_>) -> Vec<Pattern> {
     .collect()
 }
 
-fn read_globs(table: &Table<'_>, name: &str) -> Vec<Pattern> {
+fn read_globs(
+    table: &Table<'_>,
+    name: &str,
+    rule: fn(&str) -> Result<String, Expected>,
+) -> Vec<Pattern> {
     let values = table.strings(name).unwrap_or_default();
     values
         .iter()
         .filter_map(|value| {
-            let text = table.ruled(name, value, rules::glob)?;
+            let text = table.ruled(name, value, rule)?;
             Some(Pattern {
                 text,
                 span: value.span(),

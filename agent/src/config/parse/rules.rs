@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::table::Expected;
+use crate::discover::{PatternError, Patterns};
 use crate::frame::Multiline;
 
 /// A socket's path has at most 108 bytes with its final NUL (`sockaddr_un`, unix(7)); that of
@@ -55,11 +56,24 @@ pub(super) fn glob(pattern: &str) -> Result<String, Expected> {
         !pattern.ends_with('/'),
         "must name files, not their directory: end it with `/*.log`, for example",
     )?;
-    globset::GlobBuilder::new(pattern)
-        .literal_separator(true)
-        .build()
-        .map_err(|error| format!("is not a valid pattern: {}", error.kind()))?;
+    usable(Patterns::compile(&[pattern.to_owned()], &[]))?;
     Ok(pattern.to_owned())
+}
+
+/// A pattern of paths to leave out, or of names where it has no slash.
+pub(super) fn exclude(pattern: &str) -> Result<String, Expected> {
+    if pattern.contains('/') {
+        absolute_path(pattern)?;
+    }
+    holds(!pattern.is_empty(), "must not be empty")?;
+    usable(Patterns::compile(&[], &[pattern.to_owned()]))?;
+    Ok(pattern.to_owned())
+}
+
+fn usable(compiled: Result<Patterns, PatternError>) -> Result<(), Expected> {
+    compiled
+        .map(drop)
+        .map_err(|error| format!("{}: {}", error.reason, error.remedy).into())
 }
 
 /// <https://docs.aws.amazon.com/general/latest/gr/rande.html>
@@ -270,6 +284,8 @@ mod tests {
         assert!(glob("/var/log/").is_err());
         assert!(glob("var/log/syslog").is_err());
         assert!(glob("/var/log/../etc/shadow").is_err());
+        assert!(exclude("debug*.log").is_ok());
+        assert!(exclude("app/debug.log").is_err());
     }
 
     #[test]
