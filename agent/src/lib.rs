@@ -32,6 +32,8 @@ pub mod ledger;
 
 pub mod status;
 
+pub mod check;
+
 // Adapters to the outside.
 pub mod aws;
 

@@ -5,6 +5,7 @@ use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use baker_agent::check;
 use baker_agent::cli::{self, Command, Output};
 use baker_agent::config::{self, Settings};
 use baker_agent::exit::Exit;
@@ -17,7 +18,7 @@ fn main() -> ExitCode {
             eprint("baker-agent: not written yet; nothing is shipped from this host");
             Exit::Internal
         }),
-        Command::Check(check) => load(&check.config.path).map(|_| Exit::Ok),
+        Command::Check(check) => run_check(&check),
         Command::Status(status) => run_status(&status),
     };
     done.unwrap_or_else(|exit| exit).into()
@@ -32,6 +33,23 @@ fn load(path: &Path) -> Result<Settings, Exit> {
         };
         eprint(&format!("{}\n\n{count}", problems.render(colours())));
         Exit::Usage
+    })
+}
+
+fn run_check(asked: &cli::Check) -> Result<Exit, Exit> {
+    let settings = load(&asked.config.path)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| fail(&error, Exit::Internal))?;
+    let report = runtime.block_on(check::check(&settings, asked.offline, now_ms()));
+    print(&match asked.output {
+        Output::Json => report.to_json(),
+        Output::Human => check::human(&report),
+    });
+    Ok(match report.problems() {
+        0 => Exit::Ok,
+        _ => Exit::Check,
     })
 }
 

@@ -1,0 +1,169 @@
+//! Which files a `[[file]]` means now, what they are called at the service, and when their lines happened.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::sample::{self, Sample};
+use super::{Finding, explained};
+use crate::batch::{AGE_MS_MAX, AHEAD_MS_MAX};
+use crate::config::FileSettings;
+use crate::host::Host;
+use crate::tail;
+
+/// One `[[file]]`.
+#[derive(Debug, Clone, Serialize)]
+pub struct SetReport {
+    /// Its patterns.
+    pub patterns: Vec<String>,
+    /// The group's name, with placeholders.
+    pub group: String,
+    /// The stream's name, with placeholders.
+    pub stream: String,
+    /// What a group that the agent makes keeps; `None` is for ever.
+    pub retention_days: Option<u32>,
+    /// The files that match now.
+    pub files: Vec<FileReport>,
+    /// What was found out about all of them.
+    pub findings: Vec<Finding>,
+}
+
+/// One file.
+#[derive(Debug, Clone, Serialize)]
+pub struct FileReport {
+    /// Where it is.
+    pub path: String,
+    /// Its size; `None` if it can't be read.
+    pub size_bytes: Option<u64>,
+    /// The group's name.
+    pub group: Option<String>,
+    /// The stream's name.
+    pub stream: Option<String>,
+    /// Its last events.
+    pub last: Vec<Sample>,
+    /// What was found out about it.
+    pub findings: Vec<Finding>,
+}
+
+/// Looks at all files that match now. Without a host, names stay open.
+pub(super) fn look(settings: &FileSettings, host: Option<&Host>, now_ms: i64) -> SetReport {
+    let mut findings = Vec::new();
+    let paths = tail::matching(&settings.set).unwrap_or_else(|error| {
+        findings.push(Finding::problem(explained(&error)));
+        Vec::new()
+    });
+    if paths.is_empty() && findings.is_empty() {
+        findings.push(Finding::note(
+            "no file matches now; one that appears is read from its first byte",
+        ));
+    }
+    let files: Vec<FileReport> = paths
+        .iter()
+        .map(|path| look_at(path, settings, host, now_ms))
+        .collect();
+    findings.extend(shared_streams(&files));
+    SetReport {
+        patterns: settings.set.patterns.clone(),
+        group: settings.group.to_string(),
+        stream: settings.stream.to_string(),
+        retention_days: settings.retention_days,
+        files,
+        findings,
+    }
+}
+
+fn look_at(path: &Path, settings: &FileSettings, host: Option<&Host>, now_ms: i64) -> FileReport {
+    let mut findings = Vec::new();
+    let mut resolved =
+        [&settings.group, &settings.stream].map(|template| match template.resolve(host?, path) {
+            Ok(name) => Some(name),
+            Err(error) => {
+                findings.push(Finding::problem(explained(&error)));
+                None
+            }
+        });
+    let read = open(path).and_then(|file| {
+        let size_bytes = file.metadata()?.len();
+        Ok((size_bytes, sample::last(&file, settings, now_ms)?))
+    });
+    let (size_bytes, last) = match read {
+        Ok((size_bytes, last)) => {
+            if settings.format.is_some() {
+                findings.extend(judge_times(&last, now_ms));
+            }
+            (Some(size_bytes), last)
+        }
+        Err(error) => {
+            findings.push(unreadable(&error));
+            (None, Vec::new())
+        }
+    };
+    FileReport {
+        path: path.display().to_string(),
+        size_bytes,
+        group: resolved[0].take(),
+        stream: resolved[1].take(),
+        last,
+        findings,
+    }
+}
+
+/// Opening a pipe would wait for its writer.
+fn open(path: &Path) -> io::Result<File> {
+    if path.metadata()?.is_file() {
+        File::open(path)
+    } else {
+        Err(io::Error::other("it is no regular file"))
+    }
+}
+
+fn unreadable(error: &io::Error) -> Finding {
+    let remedy = match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            "; let the agent's user read it: on Ubuntu the group `adm` reads logs"
+        }
+        _ => "",
+    };
+    Finding::problem(format!("can't be read: {error}{remedy}"))
+}
+
+/// What is strange about the times of a file's last events, where it should have some.
+fn judge_times(last: &[Sample], now_ms: i64) -> Option<Finding> {
+    let newest = last.last()?;
+    if last.iter().all(|sample| sample.unix_ms.is_none()) {
+        return Some(Finding::problem(
+            "none of its last events has a time that `format` finds: they would be sent with the time of reading",
+        ));
+    }
+    let ahead_ms = newest.unix_ms?.saturating_sub(now_ms);
+    if ahead_ms > AHEAD_MS_MAX {
+        return Some(Finding::problem(
+            "its last event is more than 2 hours ahead: look at `timezone` and at this host's clock",
+        ));
+    }
+    (-ahead_ms > AGE_MS_MAX).then(|| {
+        Finding::note("its last event is more than 14 days old: CloudWatch takes no such events")
+    })
+}
+
+/// Files whose lines go into one stream.
+fn shared_streams(files: &[FileReport]) -> Vec<Finding> {
+    let mut streams: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    for file in files {
+        if let (Some(group), Some(stream)) = (&file.group, &file.stream) {
+            *streams.entry((group, stream)).or_default() += 1;
+        }
+    }
+    streams
+        .into_iter()
+        .filter(|(_, files)| *files > 1)
+        .map(|((_, stream), files)| {
+            Finding::note(format!(
+                "{files} files share the stream {stream}; with {{file}} in `stream` each has its own"
+            ))
+        })
+        .collect()
+}

@@ -1,0 +1,121 @@
+//! `baker-agent check` against a service that answers as it is told to.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::process::{Command, Output};
+use std::thread::JoinHandle;
+
+const NO_STREAM: &str = r#"{"__type":"ResourceNotFoundException","message":"The specified log stream does not exist."}"#;
+const NO_PERMISSION: &str = r#"{"__type":"AccessDeniedException","message":"User is not authorized to perform: logs:PutLogEvents"}"#;
+
+/// A service that gives each request the next of these answers; returns the operations that it was asked for.
+fn service(answers: Vec<(u16, &'static str)>) -> (String, JoinHandle<Vec<String>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let thread = std::thread::spawn(move || {
+        let mut asked = Vec::new();
+        for (status, body) in answers {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = Vec::new();
+            let mut byte = [0];
+            while !request.ends_with(b"\r\n\r\n") {
+                stream.read_exact(&mut byte).unwrap();
+                request.push(byte[0]);
+            }
+            let head = String::from_utf8(request).unwrap();
+            let header = |name: &str| {
+                let line = head
+                    .lines()
+                    .find(|line| line.to_lowercase().starts_with(name));
+                line.and_then(|line| Some(line.split_once(": ")?.1.to_owned()))
+            };
+            let length = header("content-length").unwrap().parse().unwrap();
+            let mut sent = vec![0; length];
+            stream.read_exact(&mut sent).unwrap();
+            asked.push(header("x-amz-target").unwrap());
+            write!(
+                stream,
+                "HTTP/1.1 {status} x\r\ncontent-type: application/x-amz-json-1.1\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+                body.len()
+            )
+            .unwrap();
+        }
+        asked
+    });
+    (url, thread)
+}
+
+/// `check` on one readable file, with credentials of its own and nothing else from this machine.
+fn check(endpoint_url: &str, arguments: &[&str]) -> Output {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path().display();
+    let log = directory.path().join("a.log");
+    fs::write(&log, "a line\n").unwrap();
+    let config = directory.path().join("baker-agent.toml");
+    let text = format!(
+        "[agent]\nstate_dir = \"{at}\"\ninstance_id = \"i-1\"\nregion = \"eu-west-1\"\nendpoint_url = \"{endpoint_url}\"\n\
+         [[file]]\npath = \"{at}/a.log\"\ngroup = \"jenkins.domain.com\"\n"
+    );
+    fs::write(&config, text).unwrap();
+    Command::new(env!("CARGO_BIN_EXE_baker-agent"))
+        .args(["check", "--config"])
+        .arg(&config)
+        .args(arguments)
+        .env_clear()
+        .env("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+        .env("AWS_SECRET_ACCESS_KEY", "example")
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .env("AWS_CONFIG_FILE", "/nonexistent")
+        .env("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn whoever_may_read_and_write_is_told_so_and_nothing_is_made() {
+    let (url, service) = service(vec![(400, NO_STREAM), (400, NO_STREAM)]);
+    let output = check(&url, &[]);
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("this host may write and read"), "{said}");
+    assert!(said.contains("a line"), "{said}");
+    assert_eq!(
+        service.join().unwrap(),
+        ["Logs_20140328.GetLogEvents", "Logs_20140328.PutLogEvents"]
+    );
+}
+
+#[test]
+fn a_missing_permission_is_a_problem_with_its_name() {
+    let (url, service) = service(vec![(400, NO_STREAM), (400, NO_PERMISSION)]);
+    let output = check(&url, &["--output", "json"]);
+    assert_eq!(output.status.code(), Some(4));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let finding = &report["service"]["findings"][0];
+    assert_eq!(finding["problem"], true);
+    let message = finding["message"].as_str().unwrap();
+    assert!(message.contains("allow logs:PutLogEvents"), "{message}");
+    service.join().unwrap();
+}
+
+#[test]
+fn an_endpoint_that_nobody_listens_at_is_a_problem() {
+    let unused = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", unused.local_addr().unwrap());
+    drop(unused);
+    let output = check(&url, &[]);
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(4), "{said}");
+    assert!(said.contains("problem: GetLogEvents"), "{said}");
+}
+
+#[test]
+fn offline_asks_nobody() {
+    let output = check("http://127.0.0.1:9", &["--offline"]);
+    assert_eq!(output.status.code(), Some(0));
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains("not asked (--offline)"), "{said}");
+}
