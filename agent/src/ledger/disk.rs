@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use super::store::{Medium, Slot};
+use super::medium::{Medium, Slot};
 
 /// The directory of a ledger can't be taken.
 #[derive(Debug, thiserror::Error)]

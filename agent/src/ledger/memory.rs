@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::store::{Medium, Slot};
+use super::medium::{Medium, Slot};
 
 const SECTOR: u64 = 512;
 
@@ -61,7 +61,7 @@ impl Memory {
     }
 
     /// From the operation with this number on, `count` operations that write or sync fail; a write that fails has been
-    /// carried out by half.
+    /// carried out by half, in whole sectors.
     pub fn fail(&self, from_operation: u64, count: u64) {
         let mut inner = self.lock();
         inner.fail_from = Some(from_operation);
@@ -155,7 +155,8 @@ impl Medium for Memory {
         let fails = inner.fails();
         let segment = inner.segment(slot)?;
         let bytes = if fails {
-            &bytes[..bytes.len() / 2]
+            let half = (at + bytes.len() as u64 / 2) / SECTOR * SECTOR;
+            &bytes[..half.saturating_sub(at) as usize]
         } else {
             bytes
         };

@@ -14,6 +14,7 @@ mod disk;
 mod fates;
 mod history;
 mod intervals;
+mod medium;
 pub mod memory;
 mod peek;
 mod record;
@@ -21,10 +22,13 @@ mod recover;
 mod segment;
 mod state;
 mod store;
+#[cfg(test)]
+mod testing;
 
 pub use disk::LockError;
 pub use fates::Totals;
+pub use medium::{Medium, Slot};
 pub use peek::{Peeked, peek};
 pub use record::{Carried, Intent, Landing, Record};
 pub use state::{Contradiction, Gap, Generation, Known, SetTotals, State};
-pub use store::{How, Medium, OpenError, Opened, Slot, Store};
+pub use store::{How, OpenError, Opened, Store};

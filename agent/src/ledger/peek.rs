@@ -5,8 +5,8 @@ use std::io;
 use std::path::Path;
 
 use super::State;
+use super::medium::Slot;
 use super::recover::{self, Found};
-use super::store::Slot;
 
 /// A ledger as it lies on the disk.
 #[derive(Debug)]

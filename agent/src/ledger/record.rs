@@ -48,7 +48,7 @@ pub enum Record {
         /// The new target.
         target: Arc<Target>,
     },
-    /// It is at least this long. Takes back an [`Ended`](Record::Ended) at a lower size.
+    /// It is at least this long. Growth takes back an [`Ended`](Record::Ended).
     Seen {
         /// Which.
         generation: GenerationId,
@@ -159,8 +159,8 @@ pub struct Carried {
     pub target: Arc<Target>,
     /// The bytes it is known to have.
     pub seen: u64,
-    /// Its size when it ended, if it has.
-    pub ended: Option<u64>,
+    /// Whether no byte will be added to those seen.
+    pub ended: bool,
     /// The settled bytes, as sorted runs `start..end` that do not touch.
     pub settled: Vec<(u64, u64)>,
     /// What became of them.

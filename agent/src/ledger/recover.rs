@@ -1,9 +1,9 @@
 //! What two segments together mean: a pure decision.
 
 use super::State;
+use super::medium::Slot;
 use super::record::Record;
-use super::segment::{self, BODY, Header, Page, Scan, Tail};
-use super::store::Slot;
+use super::segment::{self, Header, Page, Scan};
 
 /// What a ledger that was found is worth.
 #[derive(Debug)]
@@ -18,10 +18,6 @@ pub(super) enum Found {
         header: Header,
         /// What it says.
         state: State,
-        /// Where to append.
-        end: u64,
-        /// Up to where a torn write has to be erased first.
-        erase_to: u64,
     },
     /// It can't be trusted, but this much of it is certainly true.
     Damaged {
@@ -47,8 +43,7 @@ pub(super) fn recover(a: Option<&[u8]>, b: Option<&[u8]>) -> Found {
     let segments = [(Slot::A, a), (Slot::B, b)];
     let pages = segments.map(|(slot, bytes)| (slot, bytes, bytes.map(segment::page)));
 
-    // The second is what the creation of a ledger leaves when it is cut short.
-    if let (None, None | Some(Page::Blank)) = (&pages[0].2, &pages[1].2) {
+    if let (None, None) = (a, b) {
         return Found::Nothing;
     }
     for (slot, _, page) in &pages {
@@ -83,16 +78,29 @@ pub(super) fn recover(a: Option<&[u8]>, b: Option<&[u8]>) -> Found {
         };
     };
 
-    let Scan { records, end, tail } = segment::scan(bytes, header);
+    let other = slot.other();
+    let Scan {
+        records,
+        damaged_at,
+    } = segment::scan(bytes, header);
+    if records.is_empty() && damaged_at.is_none() && pages[other.index()].2.is_none() {
+        // The beginning of a ledger was cut short, before anything was written down.
+        return Found::Nothing;
+    }
     let mut state = State::default();
     let refused = fold(&mut state, &records);
-    let other = slot.other();
-    let why = match (&tail, refused, &pages[other.index()].2) {
+    let why = match (damaged_at, refused, &pages[other.index()].2) {
         (_, Some(contradiction), _) => Some(format!(
             "{} contradicts itself: {contradiction}",
             slot.file()
         )),
-        (Tail::Damaged { at }, None, _) => Some(format!(
+        _ if (bytes.len() as u64) < header.size => Some(format!(
+            "{} has been cut to {} of {} bytes",
+            slot.file(),
+            bytes.len(),
+            header.size
+        )),
+        (Some(at), None, _) => Some(format!(
             "{} is damaged at byte {at} of {}",
             slot.file(),
             bytes.len()
@@ -115,11 +123,6 @@ pub(super) fn recover(a: Option<&[u8]>, b: Option<&[u8]>) -> Found {
             slot,
             header: header.clone(),
             state,
-            end: end.max(BODY),
-            erase_to: match tail {
-                Tail::Torn { end } => end,
-                Tail::Clean | Tail::Damaged { .. } => 0,
-            },
         },
     }
 }

@@ -40,6 +40,8 @@ pub(super) struct Header {
     pub(super) epoch: u64,
     /// Everything before this place was on the disk before the header was.
     pub(super) snapshot_end: u64,
+    /// How long the file was then; it never gets shorter.
+    pub(super) size: u64,
     /// The instance whose lines these are.
     pub(super) instance_id: String,
 }
@@ -47,14 +49,15 @@ pub(super) struct Header {
 impl Header {
     /// The whole first page.
     pub(super) fn encode(&self) -> Vec<u8> {
-        let mut copy = Vec::with_capacity(PREFIX + 18 + self.instance_id.len());
+        let mut copy = Vec::with_capacity(PREFIX + 24 + self.instance_id.len());
         copy.extend_from_slice(&MAGIC);
         copy.extend_from_slice(&VERSION.to_le_bytes());
-        let length = PREFIX + 16 + self.instance_id.len();
+        let length = PREFIX + 24 + self.instance_id.len();
         copy.extend_from_slice(&(length as u32).to_le_bytes());
         copy.extend_from_slice(&[0; 4]);
         copy.extend_from_slice(&self.epoch.to_le_bytes());
         copy.extend_from_slice(&self.snapshot_end.to_le_bytes());
+        copy.extend_from_slice(&self.size.to_le_bytes());
         copy.extend_from_slice(self.instance_id.as_bytes());
         let crc = crc32fast::hash(&copy);
         copy[CRC_AT..PREFIX].copy_from_slice(&crc.to_le_bytes());
@@ -84,7 +87,7 @@ pub(super) fn page(segment: &[u8]) -> Page {
     let Some(page) = segment.get(..BODY as usize) else {
         return Page::Damaged;
     };
-    if page.iter().all(|byte| *byte == 0) {
+    if written_to(page) == 0 {
         return Page::Blank;
     }
     let mut best = Page::Damaged;
@@ -121,7 +124,8 @@ fn header(copy: &[u8]) -> Page {
         Some(Header {
             epoch: u64_at(bytes, PREFIX)?,
             snapshot_end: u64_at(bytes, PREFIX + 8)?,
-            instance_id: std::str::from_utf8(bytes.get(PREFIX + 16..)?)
+            size: u64_at(bytes, PREFIX + 16)?,
+            instance_id: std::str::from_utf8(bytes.get(PREFIX + 24..)?)
                 .ok()?
                 .to_owned(),
         })
@@ -234,32 +238,14 @@ fn look(segment: &[u8], epoch: u64, at: u64) -> Found<'_> {
     }
 }
 
-/// What is behind the last good frame.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Tail {
-    /// Zeros.
-    Clean,
-    /// What a power cut left of a write that was never promised to be there; it reaches up to here.
-    Torn {
-        /// One past the last byte that is not zero.
-        end: u64,
-    },
-    /// Something that was promised to be there is not.
-    Damaged {
-        /// Where.
-        at: u64,
-    },
-}
-
 /// The frames of a segment.
 #[derive(Debug)]
 pub(super) struct Scan {
-    /// The records before the first bad frame.
+    /// The records before the first place that is no good frame.
     pub(super) records: Vec<Record>,
-    /// Where that frame begins.
-    pub(super) end: u64,
-    /// What is there.
-    pub(super) tail: Tail,
+    /// That place, if something is not there that was promised to be. Otherwise there is nothing, or what a power cut
+    /// left of a write that was not promised yet.
+    pub(super) damaged_at: Option<u64>,
 }
 
 /// Reads the frames of a segment whose header is known.
@@ -275,46 +261,51 @@ pub(super) fn scan(segment: &[u8], header: &Header) -> Scan {
     } = look(segment, header.epoch, at)
     {
         let Ok(more) = decoder.decode_all(bytes) else {
-            let tail = Tail::Damaged { at };
             return Scan {
                 records,
-                end: at,
-                tail,
+                damaged_at: Some(at),
             };
         };
         records.extend(more);
         synced = synced.max(synced_to);
         at = end;
     }
+    let damaged = is_damaged(segment, header.epoch, at, synced);
     Scan {
-        tail: tail(segment, header.epoch, at, synced),
         records,
-        end: at,
+        damaged_at: damaged.then_some(at),
     }
 }
 
-/// Judges what is at `at`, where there is no good frame.
-fn tail(segment: &[u8], epoch: u64, at: u64, synced: u64) -> Tail {
-    let written_to = segment
-        .iter()
-        .rposition(|byte| *byte != 0)
-        .map_or(0, |last| last as u64 + 1);
-    let promised = at < synced
-        || (at + 8..written_to).step_by(8).any(|later| {
+/// Judges what is at `at`, where there is no good frame. `synced` is what the frames before it promise.
+fn is_damaged(segment: &[u8], epoch: u64, at: u64, synced: u64) -> bool {
+    let promised_behind = || {
+        (at + 8..written_to(segment)).step_by(8).any(|later| {
             matches!(look(segment, epoch, later), Found::Frame { synced_to, .. } if synced_to > at)
-        });
+        })
+    };
     let torn = match look(segment, epoch, at) {
         Found::Nothing => true,
         Found::Bad { end } => has_unwritten_sector(segment, at, end),
         Found::BadHead | Found::Frame { .. } => false,
     };
-    if promised || !torn {
-        Tail::Damaged { at }
-    } else if written_to <= at {
-        Tail::Clean
-    } else {
-        Tail::Torn { end: written_to }
+    at < synced || !torn || promised_behind()
+}
+
+/// One past the last byte that is not zero.
+pub(super) fn written_to(bytes: &[u8]) -> u64 {
+    const ZEROS: [u8; 4096] = [0; 4096];
+    let mut end = bytes.len();
+    for chunk in bytes.rchunks(ZEROS.len()) {
+        if *chunk != ZEROS[..chunk.len()] {
+            break;
+        }
+        end -= chunk.len();
     }
+    bytes[..end]
+        .iter()
+        .rposition(|byte| *byte != 0)
+        .map_or(0, |last| last as u64 + 1)
 }
 
 /// Whether `start..end` is all zero within any one sector.
@@ -325,7 +316,7 @@ fn has_unwritten_sector(segment: &[u8], start: u64, end: u64) -> bool {
         let Some(piece) = segment.get(from as usize..to as usize) else {
             return false;
         };
-        if piece.iter().all(|byte| *byte == 0) {
+        if written_to(piece) == 0 {
             return true;
         }
         from = to;

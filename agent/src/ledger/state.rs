@@ -1,6 +1,8 @@
 //! The account as it stands: a pure fold of records.
 
+mod contradiction;
 mod generation;
+mod sums;
 #[cfg(test)]
 mod tests;
 
@@ -14,55 +16,9 @@ use crate::target::Target;
 use super::history::History;
 use super::{Intent, Landing, Record, Totals};
 
+pub use contradiction::Contradiction;
 pub use generation::{Gap, Generation};
-
-/// A record that can't be true of the account it was to change. The account is left as it was.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Contradiction {
-    /// Nobody has found it, or it was forgotten.
-    #[error("generation {0} is not known")]
-    UnknownGeneration(GenerationId),
-    /// Its number is taken.
-    #[error("generation {0} was found before")]
-    GenerationAgain(GenerationId),
-    /// It has no intent, or was answered before.
-    #[error("batch {} has no intent", .0.0)]
-    UnknownBatch(BatchId),
-    /// Its number is taken.
-    #[error("batch {} is in flight already", .0.0)]
-    BatchAgain(BatchId),
-    /// A span without a byte.
-    #[error("bytes {}..{} of generation {} are no span", .0.start, .0.end, .0.generation)]
-    EmptySpan(Span),
-    /// Some of these bytes have met their fate.
-    #[error("bytes {}..{} of generation {} would be settled twice", .0.start, .0.end, .0.generation)]
-    SettledTwice(Span),
-    /// Some of these bytes are in a batch that is not answered yet.
-    #[error("bytes {}..{} of generation {} are in flight already", .0.start, .0.end, .0.generation)]
-    InFlightTwice(Span),
-    /// A batch landed with other bytes than it was sent with.
-    #[error("batch {} was not sent with these bytes", .0.0)]
-    OtherSpans(BatchId),
-    /// More bytes of a span were not shipped than it has.
-    #[error("bytes {}..{} of generation {} are fewer than what was not shipped of them", .0.start, .0.end, .0.generation)]
-    MoreThanSpan(Span),
-    /// It can't be forgotten while bytes of it are pending.
-    #[error("{pending_bytes} bytes of generation {generation} are pending")]
-    StillPending {
-        /// Whose.
-        generation: GenerationId,
-        /// How many.
-        pending_bytes: u64,
-    },
-    /// The account does not add up: a defect of the ledger itself.
-    #[error("the account of generation {generation} does not add up: {what}")]
-    Broken {
-        /// Whose.
-        generation: GenerationId,
-        /// In which way.
-        what: &'static str,
-    },
-}
+pub use sums::SetTotals;
 
 /// A generation that the ledger knows, as much of it as is needed to find it again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,23 +37,8 @@ pub struct Known {
     pub settled_to: u64,
     /// The bytes it is known to have.
     pub seen: u64,
-    /// Its size when it ended, if it has.
+    /// Its size, if no byte will be added to it.
     pub ended: Option<u64>,
-}
-
-/// The sums of a set of files, those that are not followed any more included.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct SetTotals {
-    /// Generations that are followed.
-    pub followed: u64,
-    /// Generations that were, and are settled.
-    pub forgotten: u64,
-    /// Bytes seen.
-    pub seen: u64,
-    /// Bytes without a fate, those in flight included.
-    pub pending: u64,
-    /// Bytes by fate.
-    pub totals: Totals,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -325,41 +266,6 @@ impl State {
     #[must_use]
     pub fn events_shipped(&self) -> u64 {
         self.events
-    }
-
-    /// The sums of every set that any generation ever belonged to.
-    #[must_use]
-    pub fn sets(&self) -> BTreeMap<Arc<str>, SetTotals> {
-        let mut sets: BTreeMap<Arc<str>, SetTotals> = BTreeMap::new();
-        for (set, retired) in &self.retired {
-            let sums = sets.entry(Arc::clone(set)).or_default();
-            sums.forgotten = retired.generations;
-            sums.seen = retired.totals.sum();
-            sums.totals = retired.totals;
-        }
-        for generation in self.generations.values() {
-            let sums = sets.entry(Arc::clone(generation.set())).or_default();
-            sums.followed += 1;
-            sums.seen = sums.seen.saturating_add(generation.seen());
-            sums.pending = sums.pending.saturating_add(generation.pending());
-            sums.totals.add(generation.totals());
-        }
-        sets
-    }
-
-    /// The sums of everything since the ledger began.
-    #[must_use]
-    pub fn overall(&self) -> SetTotals {
-        self.sets()
-            .into_values()
-            .fold(SetTotals::default(), |mut all, set| {
-                all.followed += set.followed;
-                all.forgotten = all.forgotten.saturating_add(set.forgotten);
-                all.seen = all.seen.saturating_add(set.seen);
-                all.pending = all.pending.saturating_add(set.pending);
-                all.totals.add(&set.totals);
-                all
-            })
     }
 
     fn generation_mut(&mut self, id: GenerationId) -> Result<&mut Generation, Contradiction> {

@@ -27,7 +27,7 @@ pub struct Generation {
     pub(super) path: PathBuf,
     pub(super) target: Arc<Target>,
     seen: u64,
-    ended: Option<u64>,
+    ended: bool,
     settled: Intervals,
     in_flight: Intervals,
     totals: Totals,
@@ -47,7 +47,7 @@ impl Generation {
             path,
             target,
             seen: 0,
-            ended: None,
+            ended: false,
             settled: Intervals::default(),
             in_flight: Intervals::default(),
             totals: Totals::default(),
@@ -109,10 +109,10 @@ impl Generation {
         &self.totals
     }
 
-    /// Its size when it ended, if it has.
+    /// Its size, if no byte will be added to it.
     #[must_use]
     pub fn ended(&self) -> Option<u64> {
-        self.ended
+        self.ended.then_some(self.seen)
     }
 
     /// When some of it landed last, Unix milliseconds.
@@ -149,20 +149,20 @@ impl Generation {
             target: Arc::clone(&self.target),
             settled_to: self.settled_to(),
             seen: self.seen,
-            ended: self.ended,
+            ended: self.ended(),
         }
     }
 
     pub(super) fn see(&mut self, size: u64) {
-        self.seen = self.seen.max(size);
-        if self.ended.is_some_and(|ended| ended < size) {
-            self.ended = None;
+        if size > self.seen {
+            self.seen = size;
+            self.ended = false;
         }
     }
 
     pub(super) fn end(&mut self, size: u64) {
-        self.seen = self.seen.max(size);
-        self.ended = Some(size);
+        self.see(size);
+        self.ended = true;
     }
 
     /// Whether these bytes have neither a fate nor a batch.

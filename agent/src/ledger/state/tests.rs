@@ -3,9 +3,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use proptest::prelude::*;
+
 use crate::account::{
     BatchId, Fate, Filtered, GenerationId, Head, Identity, Lost, Part, Rejected, Span,
 };
+use crate::ledger::testing::{choices, history};
 use crate::ledger::{Contradiction, Gap, Intent, Landing, Record, State};
 use crate::target::{GroupClass, Target};
 
@@ -348,4 +351,40 @@ fn what_meets_a_batch_in_doubt_is_not_forgotten() {
         state.landed_spans(&target("i-1"), 1_000, 1_999),
         [1, 101, 201, 301].map(|batch| span(0, batch * 10, batch * 10 + 10))
     );
+}
+
+proptest! {
+    #[test]
+    fn the_account_adds_up_after_any_history(choices in choices(120)) {
+        let (_, states) = history(&choices);
+        for state in &states {
+            prop_assert_eq!(state.check(), Ok(()));
+            let all = state.overall();
+            prop_assert_eq!(all.seen, all.totals.sum() + all.pending);
+        }
+    }
+
+    #[test]
+    fn a_snapshot_makes_an_equal_account(choices in choices(200)) {
+        let (_, states) = history(&choices);
+        let original = &states[states.len() - 1];
+        let copy = state(&original.snapshot());
+        prop_assert_eq!(&copy, original);
+        prop_assert_eq!(copy.snapshot(), original.snapshot());
+    }
+
+    /// Records of one history against the account of another: refused or taken, never a panic, nothing half.
+    #[test]
+    fn a_record_is_taken_whole_or_not_at_all(one in choices(60), other in choices(60)) {
+        let (_, states) = history(&one);
+        let (records, _) = history(&other);
+        let mut state = states[states.len() - 1].clone();
+        for record in &records {
+            let before = state.clone();
+            if state.apply(record).is_err() {
+                prop_assert_eq!(&state, &before);
+            }
+            prop_assert_eq!(state.check(), Ok(()));
+        }
+    }
 }
