@@ -310,14 +310,17 @@ impl Shipping {
             }
         };
         let job = self.jobs.get(&id)?;
-        // What the ledger does not know yet: landed parts of batches that are not settled as a whole.
-        let rivals = job.rivals.iter().filter_map(|rival| self.jobs.get(rival));
-        let landed: Vec<(i64, String)> = rivals
-            .flat_map(|rival| {
-                rival
-                    .landed_so_far()
+        // What the ledger does not know yet: landed pieces of batches that are not settled as a whole, this one among them.
+        let unsettled = job
+            .rivals
+            .iter()
+            .filter_map(|rival| self.jobs.get(rival))
+            .chain([job]);
+        let landed: Vec<(i64, String)> = unsettled
+            .flat_map(|job| {
+                job.landed_so_far()
                     .into_iter()
-                    .map(|index| resolve::event(&rival.batch, index))
+                    .map(|index| resolve::event(&job.batch, index))
             })
             .collect();
         let known = known
