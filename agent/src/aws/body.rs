@@ -45,19 +45,11 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// A call whose body the SDK makes.
-    pub(super) fn over(handed: &Handed) -> Watch {
+    /// Watches a call that sends `body` instead of what the SDK makes, where there is one.
+    pub(super) fn new(handed: &Handed, body: Option<Finished>) -> Watch {
         Watch {
             handed: handed.clone(),
-            body: None,
-        }
-    }
-
-    /// A call with this body instead of the SDK's.
-    pub(super) fn with_body(handed: &Handed, body: Finished) -> Watch {
-        Watch {
-            handed: handed.clone(),
-            body: Some(body),
+            body,
         }
     }
 }

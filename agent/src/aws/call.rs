@@ -32,11 +32,12 @@ where
         Ok(Ok(output)) => Ok(output),
         Ok(Err(error)) => Err(failure(place, handed, &error)),
         Err(_) => {
-            let seen = match handed.over() {
-                true => Seen::NoAnswer,
-                false => Seen::NotSent,
+            let (seen, what) = match handed.over() {
+                true => (Seen::NoAnswer, "no answer"),
+                // A connection has a shorter limit of its own.
+                false => (Seen::NotSent, "no credentials"),
             };
-            let words = format!("no answer within {limit:?}");
+            let words = format!("{what} within {limit:?}");
             Err(told(place, seen, None, &words, None, None))
         }
     }

@@ -78,10 +78,6 @@ fn remedy(place: Place<'_>, account: Account<'_>) -> Option<String> {
         (FailureKind::NotFound, _) if action != "PutLogEvents" => {
             format!("the group is missing: allow logs:CreateLogGroup, or make {}", place.target.group)
         }
-        (FailureKind::Invalid, "InvalidOperationException") if action == "GetLogEvents" => {
-            "the service reads no single stream of an INFREQUENT_ACCESS group: what landed of an unanswered request can't be known"
-                .into()
-        }
         (FailureKind::Denied, code) => denied(place, code, account),
         _ => return None,
     })

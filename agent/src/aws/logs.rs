@@ -1,5 +1,6 @@
 //! The calls to CloudWatch Logs. Each is tried once: what is tried again, and when, is decided elsewhere.
 
+use std::error::Error;
 use std::future::Future;
 use std::io::Write;
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_cloudwatchlogs::Client;
 use aws_sdk_cloudwatchlogs::types::{LogGroupClass, RejectedLogEventsInfo};
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_smithy_types::retry::RetryConfig;
 use bytes::Bytes;
 
@@ -18,7 +20,7 @@ use super::body::{Finished, Handed, Watch};
 use super::call::{self, Outcome};
 use super::clock::ServiceClock;
 use super::explain::Place;
-use super::failure::{Failure, FailureKind, RejectedInfo};
+use super::failure::{Failure, RejectedInfo};
 use super::http::{Http, HttpError, Proxy};
 use crate::target::{GroupClass, Target};
 
@@ -30,10 +32,6 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 const SLOWEST_LINK_BYTES_PER_S: u64 = 64 * 1024;
 /// For credentials alone, so that a dead metadata service is told as such, and not as a call that timed out.
 const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(5);
-/// Events on one page. Source: GetLogEvents, API reference (also at most 1 MB).
-const PAGE_EVENTS: i32 = 10_000;
-/// More than this is not held in memory when a stream is read back.
-const READ_BACK_BYTES: usize = 64 * 1024 * 1024;
 
 /// Where and how CloudWatch Logs is reached.
 #[derive(Debug, Clone)]
@@ -212,16 +210,14 @@ impl Logs {
         };
         let limit = self.timeouts.call
             + Duration::from_secs(body.bytes.len() as u64 / SLOWEST_LINK_BYTES_PER_S);
-        let handed = Handed::default();
-        let call = self
-            .client
-            .put_log_events()
-            .set_log_events(Some(Vec::new()))
-            .customize()
-            .interceptor(Watch::with_body(&handed, body))
-            .send();
         let output = self
-            .call("PutLogEvents", target, limit, &handed, call)
+            .call_within(limit, "PutLogEvents", target, Some(body), |watch| {
+                self.client
+                    .put_log_events()
+                    .customize()
+                    .interceptor(watch)
+                    .send()
+            })
             .await?;
         Ok(output
             .rejected_log_events_info()
@@ -234,22 +230,22 @@ impl Logs {
     /// # Errors
     /// Every failure; that the group is there already is one.
     pub async fn create_group(&self, target: &Target) -> Result<(), Failure> {
-        let handed = Handed::default();
-        let call = self
-            .client
-            .create_log_group()
-            .log_group_name(&target.group)
-            .set_log_group_class(match target.class {
-                // The default, and so not said: not everything that speaks this API knows classes.
-                GroupClass::Standard => None,
-                GroupClass::InfrequentAccess => Some(LogGroupClass::InfrequentAccess),
-            })
-            .customize()
-            .interceptor(Watch::over(&handed))
-            .send();
-        self.call("CreateLogGroup", target, self.timeouts.call, &handed, call)
-            .await
-            .map(drop)
+        let class = match target.class {
+            // The default, and so not said: not everything that speaks this API knows classes.
+            GroupClass::Standard => None,
+            GroupClass::InfrequentAccess => Some(LogGroupClass::InfrequentAccess),
+        };
+        self.call("CreateLogGroup", target, |watch| {
+            self.client
+                .create_log_group()
+                .log_group_name(&target.group)
+                .set_log_group_class(class)
+                .customize()
+                .interceptor(watch)
+                .send()
+        })
+        .await
+        .map(drop)
     }
 
     /// PutRetentionPolicy. Does nothing for a target without retention.
@@ -260,22 +256,15 @@ impl Logs {
         let Some(days) = target.retention_days else {
             return Ok(());
         };
-        let handed = Handed::default();
-        let call = self
-            .client
-            .put_retention_policy()
-            .log_group_name(&target.group)
-            .retention_in_days(i32::try_from(days).unwrap_or(i32::MAX))
-            .customize()
-            .interceptor(Watch::over(&handed))
-            .send();
-        self.call(
-            "PutRetentionPolicy",
-            target,
-            self.timeouts.call,
-            &handed,
-            call,
-        )
+        self.call("PutRetentionPolicy", target, |watch| {
+            self.client
+                .put_retention_policy()
+                .log_group_name(&target.group)
+                .retention_in_days(i32::try_from(days).unwrap_or(i32::MAX))
+                .customize()
+                .interceptor(watch)
+                .send()
+        })
         .await
         .map(drop)
     }
@@ -285,110 +274,50 @@ impl Logs {
     /// # Errors
     /// Every failure; that the stream is there already is one.
     pub async fn create_stream(&self, target: &Target) -> Result<(), Failure> {
-        let handed = Handed::default();
-        let call = self
-            .client
-            .create_log_stream()
-            .log_group_name(&target.group)
-            .log_stream_name(&target.stream)
-            .customize()
-            .interceptor(Watch::over(&handed))
-            .send();
-        self.call("CreateLogStream", target, self.timeouts.call, &handed, call)
-            .await
-            .map(drop)
-    }
-
-    /// GetLogEvents: all events of the stream with `first_ms <= time <= last_ms`, as (time, message).
-    ///
-    /// # Errors
-    /// Every failure, and more events than [`Logs::read_back_where`] would hold.
-    pub async fn read_back(
-        &self,
-        target: &Target,
-        first_ms: i64,
-        last_ms: i64,
-    ) -> Result<Vec<(i64, String)>, Failure> {
-        self.read_back_where(target, first_ms, last_ms, |_, _| true)
-            .await
-    }
-
-    /// The same, but only what `keep` wants of them: one page is in memory, and what was kept.
-    ///
-    /// # Errors
-    /// Every failure, and more than 64 MiB of kept events.
-    pub async fn read_back_where(
-        &self,
-        target: &Target,
-        first_ms: i64,
-        last_ms: i64,
-        mut keep: impl FnMut(i64, &str) -> bool,
-    ) -> Result<Vec<(i64, String)>, Failure> {
-        let mut kept = Vec::new();
-        let mut kept_bytes = 0;
-        let mut token: Option<String> = None;
-        loop {
-            let handed = Handed::default();
-            let call = self
-                .client
-                .get_log_events()
+        self.call("CreateLogStream", target, |watch| {
+            self.client
+                .create_log_stream()
                 .log_group_name(&target.group)
                 .log_stream_name(&target.stream)
-                .start_time(first_ms)
-                // "Events with a timestamp equal to or later than this time are not included."
-                .end_time(last_ms.saturating_add(1))
-                .start_from_head(true)
-                .limit(PAGE_EVENTS)
-                .set_next_token(token.clone())
                 .customize()
-                .interceptor(Watch::over(&handed))
-                .send();
-            let page = self
-                .call("GetLogEvents", target, self.timeouts.call, &handed, call)
-                .await?;
-            for event in page.events.unwrap_or_default() {
-                let (Some(time_ms), Some(message)) = (event.timestamp, event.message) else {
-                    continue;
-                };
-                if keep(time_ms, &message) {
-                    kept_bytes += message.len();
-                    kept.push((time_ms, message));
-                }
-            }
-            if kept_bytes > READ_BACK_BYTES {
-                return Err(Failure {
-                    kind: FailureKind::Other,
-                    code: None,
-                    message: format!(
-                        "reading {}, stream {} back: more than {READ_BACK_BYTES} bytes between {first_ms} and {last_ms} ms",
-                        target.group, target.stream
-                    ),
-                    retry_after: None,
-                });
-            }
-            // "Partially full or empty pages don't necessarily mean that pagination is finished": the end is where the token
-            // no longer changes.
-            if page.next_forward_token.is_none() || page.next_forward_token == token {
-                return Ok(kept);
-            }
-            token = page.next_forward_token;
-        }
+                .interceptor(watch)
+                .send()
+        })
+        .await
+        .map(drop)
     }
 
-    async fn call<T, E>(
+    /// The client, for calls that have a file of their own.
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// One call, watched, for as long as a call may take.
+    pub(super) async fn call<T, E, F>(
         &self,
         action: &'static str,
         target: &Target,
-        limit: Duration,
-        handed: &Handed,
-        call: impl Future<Output = Outcome<T, E>>,
+        call: impl FnOnce(Watch) -> F,
     ) -> Result<T, Failure>
     where
-        E: aws_smithy_types::error::metadata::ProvideErrorMetadata
-            + std::error::Error
-            + Send
-            + Sync
-            + 'static,
+        F: Future<Output = Outcome<T, E>>,
+        E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+    {
+        self.call_within(self.timeouts.call, action, target, None, call)
+            .await
+    }
+
+    async fn call_within<T, E, F>(
+        &self,
+        limit: Duration,
+        action: &'static str,
+        target: &Target,
+        body: Option<Finished>,
+        call: impl FnOnce(Watch) -> F,
+    ) -> Result<T, Failure>
+    where
+        F: Future<Output = Outcome<T, E>>,
+        E: ProvideErrorMetadata + Error + Send + Sync + 'static,
     {
         let place = Place {
             action,
@@ -396,7 +325,9 @@ impl Logs {
             region: &self.region,
             endpoint: self.endpoint.as_deref(),
         };
-        call::within(limit, place, handed, call).await
+        let handed = Handed::default();
+        let watch = Watch::new(&handed, body);
+        call::within(limit, place, &handed, call(watch)).await
     }
 }
 

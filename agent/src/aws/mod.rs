@@ -1,6 +1,7 @@
 //! The narrow way to CloudWatch Logs.
 //!
-//! `logs` makes the calls, over the SDK: it finds credentials, resolves endpoints, signs and reads answers. What is ours:
+//! `logs` makes the calls, `read_back` and `query` those that read a stream again, over the SDK: it finds credentials, resolves
+//! endpoints, signs and reads answers. What is ours:
 //! `http` (connections), `body` (a finished body, sent as it is), `call` (one try, with a time limit), `classify` and `explain`
 //! (what a failure means, to a program and to people; both pure), `clock` (what answers tell about this host's clock).
 
@@ -12,6 +13,8 @@ mod explain;
 mod failure;
 mod http;
 mod logs;
+mod query;
+mod read_back;
 
 pub(crate) use explain::causes;
 pub use failure::{Failure, FailureKind, RejectedInfo};

@@ -207,3 +207,67 @@ async fn of_what_is_read_back_only_what_is_wanted_is_kept() {
         .unwrap();
     assert_eq!(events, [(12, "c".to_owned())]);
 }
+
+/// A group whose streams only a query reads; it takes two questions.
+fn infrequent() -> Server {
+    let asked = std::sync::atomic::AtomicUsize::new(0);
+    Server::start(move |request| match request.action() {
+        "GetLogEvents" => Reply::status(
+            400,
+            r#"{"__type":"InvalidOperationException","message":"The log group app is of log-group-class INFREQUENT_ACCESS."}"#,
+        ),
+        "StartQuery" => Reply::json(r#"{"queryId":"q-1"}"#),
+        _ => {
+            let row = |time: &str, text: &str| {
+                json!([
+                    {"field": "@timestamp", "value": time},
+                    {"field": "@message", "value": text},
+                    {"field": "@ptr", "value": "-"},
+                ])
+            };
+            let page = match asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
+                0 => {
+                    json!({"status": "Running", "results": [row("1970-01-01 00:00:10.000", "half")]})
+                }
+                1 => json!({"status": "Complete", "nextToken": "n", "results": [
+                    row("1970-01-01 00:00:10.009", "before"),
+                    row("1970-01-01 00:00:10.010", "a"),
+                ]}),
+                _ => json!({"status": "Complete", "results": [
+                    row("1970-01-01 00:00:10.012", "b"),
+                    row("1970-01-01 00:00:10.013", "after"),
+                ]}),
+            };
+            Reply::json(&page.to_string())
+        }
+    })
+}
+
+#[tokio::test]
+async fn a_group_whose_class_gives_no_streams_is_read_back_by_a_query() {
+    let rare = Target {
+        class: GroupClass::InfrequentAccess,
+        ..target()
+    };
+    for (target, actions) in [
+        (rare, 4),
+        // Somebody else made the group, and we do not know its class.
+        (target(), 5),
+    ] {
+        let server = infrequent();
+        let events = logs_at(&server.url())
+            .read_back(&target, 10_010, 10_012)
+            .await
+            .unwrap();
+        let expected = [(10_010, "a"), (10_012, "b")];
+        assert_eq!(events, expected.map(|(time, text)| (time, text.to_owned())));
+        let requests = server.requests();
+        assert_eq!(requests.len(), actions);
+        let start = requests.iter().find(|it| it.action() == "StartQuery");
+        let start = start.unwrap().json();
+        assert_eq!(
+            (&start["startTime"], &start["endTime"]),
+            (&json!(10), &json!(11))
+        );
+    }
+}

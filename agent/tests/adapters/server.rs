@@ -64,8 +64,17 @@ type Handler = dyn Fn(&Request) -> Reply + Send + Sync;
 struct Shared {
     handler: Box<Handler>,
     requests: Mutex<Vec<Request>>,
+    forgets: AtomicBool,
     connections: AtomicUsize,
     stopped: AtomicBool,
+}
+
+impl Shared {
+    fn keep(&self, request: Request) {
+        if !self.forgets.load(Ordering::SeqCst) {
+            self.requests.lock().unwrap().push(request);
+        }
+    }
 }
 
 /// Ends with the test.
@@ -76,10 +85,7 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(handler: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Server {
-        Server::run(handler, |stream, shared| {
-            let writer = stream.try_clone().unwrap();
-            serve(stream, writer, shared)
-        })
+        Server::run(handler, plain)
     }
 
     /// With TLS.
@@ -87,11 +93,7 @@ impl Server {
         tls: Arc<ServerConfig>,
         handler: impl Fn(&Request) -> Reply + Send + Sync + 'static,
     ) -> Server {
-        Server::run(handler, move |stream, shared| {
-            let connection = ServerConnection::new(tls.clone()).map_err(io::Error::other)?;
-            let stream = SharedStream(Arc::new(Mutex::new(StreamOwned::new(connection, stream))));
-            serve(stream.clone(), stream, shared)
-        })
+        Server::run(handler, move |stream, shared| secure(&tls, stream, shared))
     }
 
     /// A proxy that leads every CONNECT to `to`, whatever name is asked for.
@@ -102,7 +104,7 @@ impl Server {
                 let request = read_request(&mut BufReader::new(stream.try_clone()?))?;
                 let asked = request.map(|it| {
                     let connect = it.method == "CONNECT";
-                    shared.requests.lock().unwrap().push(it);
+                    shared.keep(it);
                     connect
                 });
                 if asked != Some(true) {
@@ -131,6 +133,7 @@ impl Server {
         let shared = Arc::new(Shared {
             handler: Box::new(handler),
             requests: Mutex::default(),
+            forgets: AtomicBool::new(false),
             connections: AtomicUsize::new(0),
             stopped: AtomicBool::new(false),
         });
@@ -150,6 +153,12 @@ impl Server {
             }
         });
         Server { address, shared }
+    }
+
+    /// From here on keeps nothing of what it is asked: a benchmark would fill the memory.
+    pub(crate) fn forget(self) -> Server {
+        self.shared.forgets.store(true, Ordering::SeqCst);
+        self
     }
 
     pub(crate) fn url(&self) -> String {
@@ -219,11 +228,21 @@ impl Write for SharedStream {
     }
 }
 
+fn plain(stream: TcpStream, shared: &Shared) -> io::Result<()> {
+    serve(stream.try_clone()?, stream, shared)
+}
+
+fn secure(tls: &Arc<ServerConfig>, stream: TcpStream, shared: &Shared) -> io::Result<()> {
+    let connection = ServerConnection::new(tls.clone()).map_err(io::Error::other)?;
+    let stream = SharedStream(Arc::new(Mutex::new(StreamOwned::new(connection, stream))));
+    serve(stream.clone(), stream, shared)
+}
+
 fn serve(reader: impl Read, mut writer: impl Write, shared: &Shared) -> io::Result<()> {
     let mut reader = BufReader::new(reader);
     while let Some(request) = read_request(&mut reader)? {
         let reply = (shared.handler)(&request);
-        shared.requests.lock().unwrap().push(request);
+        shared.keep(request);
         match reply {
             Reply::Answer(status, headers, body) => {
                 let mut head = format!("HTTP/1.1 {status} -\r\ncontent-length: {}\r\n", body.len());
