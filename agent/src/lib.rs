@@ -14,6 +14,8 @@ pub mod signals;
 // The stages in one line, then each of them.
 pub mod pipeline;
 
+pub mod run;
+
 pub mod config;
 
 pub mod discover;

@@ -118,6 +118,19 @@ impl<W: Write> Log<W> {
     }
 }
 
+/// An error with its causes, on one line.
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
 /// systemd names the journal's end of stderr in `JOURNAL_STREAM`, as device and inode
 /// (systemd.exec(5)); a process whose stderr was redirected inherits the variable, but not the stream.
 fn stderr_is_the_journal() -> bool {

@@ -10,18 +10,30 @@ use baker_agent::cli::{self, Command, Output};
 use baker_agent::config::{self, Settings};
 use baker_agent::exit::Exit;
 use baker_agent::ledger;
+use baker_agent::log::{Level, Log, chain};
+use baker_agent::run::{self, Ended};
 use baker_agent::status::{self, Status, socket};
 
 fn main() -> ExitCode {
     let done = match cli::parse().command {
-        Command::Run(run) => load(&run.config.path).map(|_| {
-            eprint("baker-agent: not written yet; nothing is shipped from this host");
-            Exit::Internal
-        }),
+        Command::Run(run) => load(&run.config.path).map(|settings| ship(&settings)),
         Command::Check(check) => run_check(&check),
         Command::Status(status) => run_status(&status),
     };
     done.unwrap_or_else(|exit| exit).into()
+}
+
+/// Ships until the agent is asked to stop.
+fn ship(settings: &Settings) -> Exit {
+    let log = Log::to_stderr();
+    match run::run(settings, &log) {
+        Ok(Ended::Drained) => Exit::Ok,
+        Ok(Ended::CutShort) => Exit::Unfinished,
+        Err(error) => {
+            log.say(Level::Error, &chain(&error));
+            error.exit()
+        }
+    }
 }
 
 /// The settings; what is wrong with them is shown.

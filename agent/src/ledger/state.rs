@@ -39,6 +39,8 @@ pub struct Known {
     pub seen: u64,
     /// Its size, if no byte will be added to it.
     pub ended: Option<u64>,
+    /// When some of it landed last, Unix milliseconds.
+    pub shipped_ms: Option<i64>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -271,6 +271,18 @@ impl Shipping {
         self.jobs.len()
     }
 
+    /// A batch that is not settled.
+    #[must_use]
+    pub fn batch(&self, id: BatchId) -> Option<&Batch> {
+        self.jobs.get(&id).map(|job| &job.batch)
+    }
+
+    /// Calls to the service under way.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
     /// When the oldest event was read that is not settled (monotonic).
     #[must_use]
     pub fn oldest(&self) -> Option<Duration> {

@@ -104,6 +104,12 @@ pub fn matching(set: &FileSet) -> Result<Vec<PathBuf>, OpenError> {
 }
 
 impl Files {
+    /// Descriptors that are held on followed files.
+    #[must_use]
+    pub fn open_files(&self) -> usize {
+        self.open_files
+    }
+
     /// Begins to follow the sets. `known` is what the ledger remembers, `next_id` the first id that was never used. The
     /// `bell` is called from another thread when a look is worth while before [`Files::next_look`]; it must not block.
     /// Nothing is opened before the first look.

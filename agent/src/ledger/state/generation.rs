@@ -150,6 +150,7 @@ impl Generation {
             settled_to: self.settled_to(),
             seen: self.seen,
             ended: self.ended(),
+            shipped_ms: self.shipped_ms,
         }
     }
 

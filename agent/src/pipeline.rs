@@ -1,1 +1,0 @@
-//! The table of contents: it alone knows the stages.

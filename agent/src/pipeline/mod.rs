@@ -1,0 +1,572 @@
+//! The table of contents: it alone knows the stages, and one step of it reads like their line.
+//!
+//! ```text
+//! discover → tail → frame → stamp → batch → ship → ledger
+//! ```
+//!
+//! [`Engine`] is a state machine without a clock and without a network: time is handed in, calls come out as values,
+//! their answers are handed in. [`run`](crate::run) puts it on threads; the model test puts it into a simulated world.
+
+mod books;
+mod read;
+mod recall;
+mod recover;
+mod report;
+mod reread;
+mod source;
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::account::{BatchId, Fate, Filtered, GenerationId, Part, Span};
+use crate::batch::{self, Batch, Batcher};
+use crate::clock::Now;
+use crate::config::{FileSettings, Settings};
+use crate::frame;
+use crate::host::Host;
+use crate::ledger::{self, Intent, Landing, Record, State};
+use crate::names::Template;
+use crate::ship::{self, Answer, Call, CallId, Shipping, What};
+use crate::stamp::{Format, Stamper};
+use crate::tail::{self, Files, Sight};
+use crate::target::Target;
+
+use books::Books;
+use source::Source;
+
+pub use report::Notice;
+
+/// However seldom batches are sent, busy files are looked at this often: a rotation is not to be missed.
+const TICK_MAX: Duration = Duration::from_millis(100);
+
+/// What one step wants done outside.
+#[derive(Debug, Default)]
+pub struct Step {
+    /// For the ledger, in order. They are applied to the engine's own state already.
+    pub records: Vec<Record>,
+    /// To be performed. A first put may leave only when `records` are durable; the others need not wait.
+    pub calls: Vec<Call>,
+    /// There is more to do at once: step again when the answers that wait have been handed in.
+    pub again: bool,
+}
+
+/// A file setting, made ready.
+struct Plan {
+    /// The set's stable name: its first pattern.
+    name: Arc<str>,
+    settings: FileSettings,
+    rules: Arc<frame::Rules>,
+    format: Option<Arc<Format>>,
+    zone: jiff::tz::TimeZone,
+}
+
+/// The agent's pipeline, without threads, clock and network.
+pub struct Engine {
+    plans: Vec<Plan>,
+    host: Arc<Host>,
+    state_dir: PathBuf,
+    files: Files,
+    sources: HashMap<GenerationId, Source>,
+    /// Generations with bytes to read, in the order of their turns.
+    ready: VecDeque<GenerationId>,
+    /// When to look again at generations that end in an unfinished line.
+    held: BTreeSet<(Duration, GenerationId)>,
+    buffer: Vec<u8>,
+    /// An event that is framed but found no room.
+    stash: Option<read::Stash>,
+    targets: HashMap<Target, Arc<Target>>,
+    batcher: Batcher,
+    shipping: Shipping,
+    books: Books,
+    /// What the last life left under way is dealt with.
+    recovered: bool,
+    draining: bool,
+    troubles: report::Troubles,
+    counts: report::Counts,
+}
+
+/// A generation that is to be read from now on.
+struct Begin {
+    id: GenerationId,
+    set: usize,
+    path: PathBuf,
+    target: Arc<Target>,
+    from: u64,
+}
+
+/// The engine can't begin.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The files can't be followed.
+    #[error(transparent)]
+    Files(#[from] tail::OpenError),
+}
+
+impl Step {
+    /// Whether `records` have to be durable before `calls` are performed: a batch is about to leave, or a generation was
+    /// found, whose rotated copies the next life looks for only if it is known.
+    #[must_use]
+    pub fn is_binding(&self) -> bool {
+        self.records
+            .iter()
+            .any(|record| matches!(record, Record::Intent(_) | Record::Found { .. }))
+    }
+
+    /// Whether there is nothing to do.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty() && self.calls.is_empty()
+    }
+}
+
+impl Engine {
+    /// An engine that goes on where `state` stands. `bell` is rung, from any thread, when a step may find something new.
+    ///
+    /// # Errors
+    /// When a pattern can't be followed.
+    pub fn open(
+        settings: &Settings,
+        host: Arc<Host>,
+        state: State,
+        now: Now,
+        bell: Arc<dyn Fn() + Send + Sync>,
+    ) -> Result<Self, OpenError> {
+        let plans: Vec<Plan> = settings.files.iter().map(Plan::new).collect();
+        let sets = settings.files.iter().map(|file| file.set.clone()).collect();
+        let known = state.known().into_iter().map(known).collect();
+        let limits = tail::Limits {
+            open_files: settings.limits.open_files,
+            backlog_bytes: settings.limits.backlog_bytes,
+            backlog_files: settings.limits.backlog_files,
+            tick: (settings.ship.flush_interval / 2).min(TICK_MAX),
+            ..tail::Limits::default()
+        };
+        let batches = batch::Limits {
+            flush: settings.ship.flush_interval,
+            memory_bytes: settings.limits.memory_bytes,
+            requests_per_second: settings.limits.requests_per_second,
+        };
+        let calls = ship::Limits {
+            in_flight: settings.limits.in_flight,
+            settle: settings.ship.settle,
+        };
+        Ok(Self {
+            plans,
+            host,
+            state_dir: settings.state_dir.clone(),
+            files: Files::open(sets, known, state.next_generation(), limits, bell)?,
+            sources: HashMap::new(),
+            ready: VecDeque::new(),
+            held: BTreeSet::new(),
+            buffer: vec![0; read::READ_BYTES],
+            stash: None,
+            targets: HashMap::new(),
+            batcher: Batcher::new(batches, state.next_batch()),
+            // Hosts that fail together are not to try again together.
+            shipping: Shipping::new(calls, now.unix_ms.unsigned_abs()),
+            books: Books::new(state),
+            recovered: false,
+            draining: false,
+            troubles: report::Troubles::default(),
+            counts: report::Counts::new(now),
+        })
+    }
+
+    /// One step along the line: looks at the files, reads what is there, seals what is due, and says what is to be sent.
+    pub fn step(&mut self, now: Now) -> Step {
+        self.discover(now);
+        let again = self.read(now);
+        self.batch(now);
+        let calls = self.ship(now);
+        Step {
+            records: self.books.take(),
+            calls,
+            again,
+        }
+    }
+
+    /// When [`Engine::step`] wants to be called again, on the monotonic clock, if nothing happens before.
+    #[must_use]
+    pub fn next(&self) -> Duration {
+        let mut next = self.files.next_look();
+        if !self.recovered {
+            return Duration::ZERO;
+        }
+        let waits = [
+            self.batcher.next_due(),
+            self.shipping.next_due(),
+            self.held.first().map(|(due, _)| *due),
+        ];
+        for due in waits.into_iter().flatten() {
+            next = next.min(due);
+        }
+        next
+    }
+
+    /// discover, tail: what has changed on the disk since the last look.
+    fn discover(&mut self, now: Now) {
+        while let Some(&(due, id)) = self.held.first()
+            && due <= now.monotonic
+        {
+            self.held.remove(&(due, id));
+            self.queue(id);
+        }
+        if now.monotonic < self.files.next_look() {
+            return;
+        }
+        for sight in self.files.look(now) {
+            self.see(sight, now);
+        }
+        if !self.recovered {
+            self.recovered = true;
+            self.recover(now);
+        }
+    }
+
+    fn see(&mut self, sight: Sight, now: Now) {
+        match sight {
+            Sight::Found {
+                id,
+                set,
+                path,
+                identity,
+                from,
+                resumed,
+            } => {
+                let Some(target) = self.target(set, &path) else {
+                    return;
+                };
+                if !resumed {
+                    self.books.record(Record::Found {
+                        generation: id,
+                        identity,
+                        set: Arc::clone(&self.plans[set].name),
+                        path: path.clone(),
+                        target: Arc::clone(&target),
+                        from,
+                    });
+                } else if self
+                    .books
+                    .state
+                    .generation(id)
+                    .is_some_and(|known| *known.target() != target)
+                {
+                    self.books.record(Record::Aimed {
+                        generation: id,
+                        target: Arc::clone(&target),
+                    });
+                }
+                self.follow(
+                    Begin {
+                        id,
+                        set,
+                        path,
+                        target,
+                        from,
+                    },
+                    now,
+                );
+            }
+            Sight::Grew { id, size } => {
+                self.books.see(id, size);
+                if let Some(source) = self.sources.get_mut(&id) {
+                    source.size = size;
+                    source.ended = false;
+                    source.grown = now.monotonic;
+                    self.queue(id);
+                }
+            }
+            Sight::Identified { id, head } => self.books.record(Record::Identified {
+                generation: id,
+                head,
+            }),
+            Sight::Moved { id, path } => {
+                if let Some(source) = self.sources.get_mut(&id) {
+                    source.path.clone_from(&path);
+                }
+                self.books.record(Record::Moved {
+                    generation: id,
+                    path,
+                });
+            }
+            Sight::Ended { id, size } => {
+                self.books.see(id, size);
+                if let Some(source) = self.sources.get_mut(&id) {
+                    source.size = size;
+                    source.ended = true;
+                    self.queue(id);
+                }
+                self.books.record(Record::Ended {
+                    generation: id,
+                    size,
+                });
+            }
+            Sight::Hole { span } => self.pass(span, Fate::Filtered(Filtered::Hole)),
+            Sight::Lost { span, why } => self.pass(span, Fate::Lost(why)),
+            Sight::Trouble { path, message } => {
+                self.troubles.report(path.display().to_string(), message)
+            }
+            Sight::Cleared { path } => self.troubles.clear(&path.display().to_string()),
+        }
+    }
+
+    /// The stream of a file, as its names are configured.
+    fn target(&mut self, set: usize, path: &Path) -> Option<Arc<Target>> {
+        match self.plans[set].target(&self.host, path) {
+            Ok(target) => {
+                let shared = self
+                    .targets
+                    .entry(target.clone())
+                    .or_insert_with(|| Arc::new(target));
+                Some(Arc::clone(shared))
+            }
+            Err(message) => {
+                self.troubles.report(path.display().to_string(), message);
+                None
+            }
+        }
+    }
+
+    /// Begins to read a generation.
+    fn follow(&mut self, begin: Begin, now: Now) {
+        let Begin {
+            id,
+            set,
+            path,
+            target,
+            from,
+        } = begin;
+        let plan = &self.plans[set];
+        let framer = reread::framer_at(&mut self.files, plan, id, from);
+        let stamper = Stamper::new(plan.format.clone(), plan.zone.clone());
+        let source = Source {
+            set,
+            path,
+            target,
+            framer,
+            stamper,
+            at: from,
+            size: from,
+            ended: false,
+            grown: now.monotonic,
+            done: done_after(&self.books.state, id, from),
+            queued: false,
+        };
+        self.sources.insert(id, source);
+        self.queue(id);
+    }
+
+    /// Settles bytes that are not there to be framed, and steps over them.
+    fn pass(&mut self, span: Span, fate: Fate) {
+        self.books.settle(span, fate);
+        if let Some(source) = self.sources.get_mut(&span.generation) {
+            source.done.push(span);
+            source.done.sort_unstable();
+            if source.step_over() {
+                self.files.consumed(span.generation, source.at);
+            }
+        }
+        self.queue(span.generation);
+    }
+
+    fn queue(&mut self, id: GenerationId) {
+        if let Some(source) = self.sources.get_mut(&id).filter(|source| !source.queued) {
+            source.queued = true;
+            self.ready.push_back(id);
+        }
+    }
+
+    /// batch: what is full or due is sealed and handed on, its intent first.
+    fn batch(&mut self, now: Now) {
+        if self.draining {
+            self.batcher.flush_all(now);
+        } else if self.shipping.room() {
+            self.batcher.flush(now);
+        }
+        while self.shipping.room() {
+            let Some(batch) = self.batcher.sealed() else {
+                break;
+            };
+            self.shipping.offer(batch);
+        }
+    }
+
+    /// ship: what is to be sent now. What only the engine can answer is answered here.
+    fn ship(&mut self, now: Now) -> Vec<Call> {
+        let mut outside = Vec::new();
+        loop {
+            let mut recalled = false;
+            for call in self.shipping.due(now) {
+                match &call.what {
+                    What::Recall {
+                        target,
+                        first_ms,
+                        last_ms,
+                    } => {
+                        let events = self.recall(target, *first_ms, *last_ms);
+                        self.answer(call.id, Answer::Events(Ok(events)), now);
+                        recalled = true;
+                    }
+                    What::Put {
+                        batch, first: true, ..
+                    } => {
+                        self.intend(*batch, now);
+                        outside.push(call);
+                    }
+                    _ => outside.push(call),
+                }
+            }
+            if !recalled {
+                return outside;
+            }
+        }
+    }
+
+    /// ledger: what is about to leave is written down before.
+    fn intend(&mut self, id: BatchId, now: Now) {
+        let Some(batch) = self.shipping.batch(id) else {
+            return;
+        };
+        let intent = Intent {
+            batch: id,
+            target: Arc::clone(&batch.target),
+            parts: batch.parts.clone(),
+            first_ms: batch.first_ms,
+            last_ms: batch.last_ms,
+            // The keeper hashes the body, on its own thread.
+            sha256: [0; 32],
+            sent_ms: now.unix_ms,
+        };
+        self.books.record(Record::Intent(intent));
+    }
+
+    /// ledger: an answer of the service, and what it settles.
+    pub fn answer(&mut self, id: CallId, answer: Answer, now: Now) {
+        for settled in self.shipping.answer(id, answer, now) {
+            self.counts.shipped(&settled.batch);
+            let landing = landing(&settled.batch, settled.parts, now);
+            self.books.record(Record::Landed(landing));
+            for part in &settled.batch.parts {
+                self.release(part.span.generation);
+            }
+            self.batcher.release(settled.batch);
+        }
+    }
+
+    /// From now on everything is sent as soon as it is read, and [`Engine::drained`] tells when nothing is left.
+    pub fn drain(&mut self, now: Now) {
+        self.draining = true;
+        for sight in self.files.look(now) {
+            self.see(sight, now);
+        }
+        self.shipping.drain(now);
+    }
+
+    /// Whether all that is on the disk has been sent.
+    #[must_use]
+    pub fn drained(&self) -> bool {
+        self.ready.is_empty()
+            && self.stash.is_none()
+            && self.batcher.memory_bytes() == 0
+            && self.shipping.outstanding() == 0
+    }
+
+    /// Forgets a generation that is over and settled.
+    fn release(&mut self, id: GenerationId) {
+        let Some(source) = self.sources.get(&id) else {
+            return;
+        };
+        if !source.ended || source.at < source.size {
+            return;
+        }
+        let settled = self
+            .books
+            .state
+            .generation(id)
+            .is_some_and(|known| known.pending() == 0);
+        // The newest generation of a path stays: the next start goes on from it.
+        let newest = !self
+            .sources
+            .iter()
+            .any(|(other, next)| *other > id && next.set == source.set && next.path == source.path);
+        if settled && !newest {
+            self.sources.remove(&id);
+            self.files.forget(id);
+            self.books.record(Record::Forgotten { generation: id });
+        }
+    }
+}
+
+impl Plan {
+    fn new(settings: &FileSettings) -> Self {
+        Self {
+            name: settings
+                .set
+                .patterns
+                .first()
+                .map_or_else(|| Arc::from(""), |first| Arc::from(first.as_str())),
+            rules: Arc::new(settings.rules.clone()),
+            format: settings.format.clone().map(Arc::new),
+            zone: settings.timezone.clone(),
+            settings: settings.clone(),
+        }
+    }
+
+    /// The stream of a file; an error says what is missing for its name.
+    fn target(&self, host: &Host, path: &Path) -> Result<Target, String> {
+        let resolve = |template: &Template| {
+            template
+                .resolve(host, path)
+                .map_err(|error| error.to_string())
+        };
+        Ok(Target {
+            group: resolve(&self.settings.group)?,
+            stream: resolve(&self.settings.stream)?,
+            retention_days: self.settings.retention_days,
+            class: self.settings.class,
+        })
+    }
+}
+
+/// What the ledger knows, in the words of the stage that looks for it.
+fn known(known: ledger::Known) -> tail::Known {
+    tail::Known {
+        id: known.id,
+        identity: known.identity,
+        set: known.set.to_string(),
+        path: known.path,
+        settled_to: known.settled_to,
+        seen: known.seen,
+        last_ms: known.shipped_ms,
+    }
+}
+
+/// The runs behind `from` that have a fate or are in a batch, by the account.
+fn done_after(state: &State, id: GenerationId, from: u64) -> Vec<Span> {
+    let mut done = Vec::new();
+    let mut at = from;
+    while let Some(gap) = state.next_gap(id, at) {
+        if gap.start > at {
+            done.push(Span {
+                generation: id,
+                start: at,
+                end: gap.start,
+            });
+        }
+        let Some(end) = gap.end else { break };
+        at = end;
+    }
+    done
+}
+
+/// The outcome of a batch, for the ledger.
+fn landing(batch: &Batch, parts: Vec<Part>, now: Now) -> Landing {
+    Landing {
+        batch: batch.id,
+        parts,
+        events: batch.events.len() as u64,
+        at_ms: now.unix_ms,
+    }
+}

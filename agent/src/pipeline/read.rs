@@ -1,0 +1,193 @@
+//! tail, frame, stamp: the bytes that are there become events in batches. The hot path of the agent.
+
+use std::sync::Arc;
+
+use crate::account::{Fate, GenerationId, Span};
+use crate::batch::Added;
+use crate::clock::Now;
+use crate::frame::Next;
+use crate::target::Target;
+
+use super::Engine;
+use super::reread::framer_at;
+
+/// What one read takes from a file at most: it stays in the processor's cache on its way into the body.
+pub(super) const READ_BYTES: usize = 256 * 1024;
+/// What one step takes from all files at most, so that a backlog keeps neither answers nor rotations waiting.
+const STEP_BYTES: usize = 4 * 1024 * 1024;
+
+/// An event that was framed but found no room: offered again before anything else is read.
+pub(super) struct Stash {
+    target: Arc<Target>,
+    span: Span,
+    unix_ms: i64,
+    message: String,
+}
+
+/// Where a turn ended.
+enum Turn {
+    /// There may be more at once.
+    More(usize),
+    /// All that is there was read.
+    Drained(usize),
+    /// No memory is left for events: an answer has to come first.
+    Full,
+}
+
+impl Engine {
+    /// Gives every generation that has bytes its turns. Tells whether some are left over.
+    pub(super) fn read(&mut self, now: Now) -> bool {
+        let mut taken = 0;
+        while taken < STEP_BYTES {
+            if !self.unstash(now) {
+                return false;
+            }
+            let Some(id) = self.ready.pop_front() else {
+                return false;
+            };
+            if let Some(source) = self.sources.get_mut(&id) {
+                source.queued = false;
+            }
+            match self.turn(id, now) {
+                Turn::More(bytes) => {
+                    taken += bytes;
+                    self.queue(id);
+                }
+                Turn::Drained(bytes) => taken += bytes,
+                Turn::Full => {
+                    self.queue(id);
+                    self.batch(now);
+                }
+            }
+        }
+        true
+    }
+
+    /// Offers the event that found no room. Tells whether none is left waiting.
+    fn unstash(&mut self, now: Now) -> bool {
+        let Some(stash) = self.stash.take() else {
+            return true;
+        };
+        match self.batcher.add(
+            &stash.target,
+            stash.span,
+            stash.unix_ms,
+            &stash.message,
+            now,
+        ) {
+            Added::Full => {
+                self.stash = Some(stash);
+                false
+            }
+            Added::Taken => true,
+            Added::Rejected(why) => {
+                self.books.skip(
+                    &mut self.batcher,
+                    &stash.target,
+                    stash.span,
+                    Fate::Rejected(why),
+                );
+                true
+            }
+        }
+    }
+
+    /// One read of one generation, and all events in it.
+    fn turn(&mut self, id: GenerationId, now: Now) -> Turn {
+        let Some(source) = self.sources.get_mut(&id) else {
+            return Turn::Drained(0);
+        };
+        let plan = &self.plans[source.set];
+        if source.step_over() {
+            source.framer = framer_at(&mut self.files, plan, id, source.at);
+        }
+        let from = source.at;
+        let want = source.limit().map_or(self.buffer.len(), |limit| {
+            usize::try_from(limit - from)
+                .map_or(self.buffer.len(), |left| left.min(self.buffer.len()))
+        });
+        // What became of a file that can't be read, the next look finds out.
+        let Ok(read) = self.files.read(id, from, &mut self.buffer[..want]) else {
+            return Turn::Drained(0);
+        };
+        let end = source.end(
+            from + read.bytes as u64,
+            read.at_end,
+            now.monotonic,
+            &plan.rules,
+        );
+        let bytes = &self.buffer[..read.bytes];
+        let mut position = 0;
+        let mut full = false;
+        while position < bytes.len() {
+            let start = from + position as u64;
+            let next = source.framer.next(&bytes[position..], end);
+            let span = |bytes: usize| Span {
+                generation: id,
+                start,
+                end: start + bytes as u64,
+            };
+            match next {
+                Next::Event(event) => {
+                    position += event.bytes;
+                    let span = span(event.bytes);
+                    let stamp = source.stamper.stamp(&event.message, now.unix_ms);
+                    self.counts.framed(event.replaced, stamp.origin);
+                    match self
+                        .batcher
+                        .add(&source.target, span, stamp.unix_ms, &event.message, now)
+                    {
+                        Added::Taken => {}
+                        Added::Rejected(why) => {
+                            self.books.skip(
+                                &mut self.batcher,
+                                &source.target,
+                                span,
+                                Fate::Rejected(why),
+                            );
+                        }
+                        Added::Full => {
+                            let target = Arc::clone(&source.target);
+                            let message = event.message.into_owned();
+                            self.stash = Some(Stash {
+                                target,
+                                span,
+                                unix_ms: stamp.unix_ms,
+                                message,
+                            });
+                            full = true;
+                            break;
+                        }
+                    }
+                }
+                Next::Filtered { bytes, why } => {
+                    position += bytes;
+                    self.books.skip(
+                        &mut self.batcher,
+                        &source.target,
+                        span(bytes),
+                        Fate::Filtered(why),
+                    );
+                }
+                Next::Need => break,
+            }
+        }
+        source.at = from + position as u64;
+        source.size = source.size.max(from + read.bytes as u64);
+        self.files.consumed(id, source.at);
+        let unread = position < read.bytes;
+        if unread && position == 0 && read.bytes == self.buffer.len() {
+            // An event longer than the buffer. The framer's limit on events bounds how far this goes.
+            self.buffer.resize(self.buffer.len() * 2, 0);
+            return Turn::More(0);
+        }
+        if read.at_end && unread && !full {
+            self.held.insert((source.grown + plan.rules.hold, id));
+        }
+        match (full, read.at_end) {
+            (true, _) => Turn::Full,
+            (false, true) => Turn::Drained(position),
+            (false, false) => Turn::More(position),
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Reading again what was framed before, to the same events: framing from an event's first byte is deterministic.
+
+use std::sync::Arc;
+
+use crate::account::{GenerationId, Span};
+use crate::frame::{End, Framer, Next};
+use crate::stamp::Stamper;
+use crate::tail::Files;
+
+use super::Plan;
+
+/// An event as it was framed before.
+pub(super) struct Again<'a> {
+    pub(super) span: Span,
+    pub(super) unix_ms: i64,
+    pub(super) message: &'a str,
+}
+
+/// Frames and stamps the bytes of `span` again. `read_ms` stands in for the time they were first read.
+///
+/// Returns whether all of them could be read.
+pub(super) fn reread(
+    files: &mut Files,
+    plan: &Plan,
+    span: Span,
+    read_ms: i64,
+    mut each: impl FnMut(Again<'_>),
+) -> bool {
+    let mut framer = framer_at(files, plan, span.generation, span.start);
+    let mut stamper = Stamper::new(plan.format.clone(), plan.zone.clone());
+    let mut buffer = vec![0; super::read::READ_BYTES];
+    let mut at = span.start;
+    while at < span.end {
+        let want =
+            usize::try_from(span.end - at).map_or(buffer.len(), |left| left.min(buffer.len()));
+        let Ok(read) = files.read(span.generation, at, &mut buffer[..want]) else {
+            return false;
+        };
+        if read.bytes == 0 {
+            return false;
+        }
+        let end = if at + read.bytes as u64 == span.end {
+            End::Final
+        } else {
+            End::More
+        };
+        let mut position = 0;
+        while position < read.bytes {
+            match framer.next(&buffer[position..read.bytes], end) {
+                Next::Event(event) => {
+                    let start = at + position as u64;
+                    let stamp = stamper.stamp(&event.message, read_ms);
+                    each(Again {
+                        span: Span {
+                            generation: span.generation,
+                            start,
+                            end: start + event.bytes as u64,
+                        },
+                        unix_ms: stamp.unix_ms,
+                        message: &event.message,
+                    });
+                    position += event.bytes;
+                }
+                Next::Filtered { bytes, .. } => position += bytes,
+                Next::Need => break,
+            }
+        }
+        if position == 0 {
+            if read.bytes < buffer.len() {
+                // The file is shorter than it was.
+                return false;
+            }
+            buffer.resize(buffer.len() * 2, 0);
+        }
+        at += position as u64;
+    }
+    true
+}
+
+/// A framer for bytes from `at` on: whether they begin a line is told by the byte before.
+pub(super) fn framer_at(files: &mut Files, plan: &Plan, id: GenerationId, at: u64) -> Framer {
+    let mut before = [0];
+    let byte_before = at
+        .checked_sub(1)
+        .and_then(|last| files.read(id, last, &mut before).ok())
+        .filter(|read| read.bytes == 1)
+        .map(|_| before[0]);
+    Framer::resume(Arc::clone(&plan.rules), byte_before)
+}

@@ -1,0 +1,123 @@
+//! The thread that writes the ledger: what must be durable before a call leaves, is.
+
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
+
+use sha2::{Digest as _, Sha256};
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::ledger::{Record, State, Store};
+use crate::pipeline::Step;
+use crate::ship::{Call, What};
+
+use super::inbox::{Inbox, Message};
+
+/// Between two tries to write the ledger, on a disk that is full or broken. Nothing is shipped meanwhile.
+const RETRY_PAUSE: Duration = Duration::from_millis(500);
+
+/// A call that may leave, with the hash of its body where it is known.
+pub(super) struct Outgoing {
+    pub(super) call: Call,
+    pub(super) sha256: Option<[u8; 32]>,
+}
+
+/// Writes down each step and hands on its calls, until the engine is gone.
+pub(super) struct Keeper {
+    pub(super) store: Store,
+    /// The same fold as the engine's, for compaction; here with the hashes.
+    pub(super) state: State,
+    pub(super) steps: Receiver<Step>,
+    pub(super) calls: UnboundedSender<Outgoing>,
+    pub(super) inbox: Arc<Inbox>,
+}
+
+impl Keeper {
+    pub(super) fn run(mut self) {
+        while let Ok(step) = self.steps.recv() {
+            // All steps that wait become durable together.
+            let mut steps = vec![step];
+            steps.extend(self.steps.try_iter());
+            self.keep(steps);
+        }
+        if let Err(error) = self.store.commit() {
+            self.inbox.push(Message::Ledger(Some(error.to_string())));
+        }
+    }
+
+    fn keep(&mut self, steps: Vec<Step>) {
+        let mut outgoing = Vec::new();
+        let mut durable = false;
+        for mut step in steps {
+            durable |= step.is_binding();
+            for call in step.calls {
+                let sha256 = match &call.what {
+                    What::Put {
+                        body, batch, first, ..
+                    } => {
+                        let sha256: [u8; 32] = Sha256::digest(body).into();
+                        if *first {
+                            note_hash(&mut step.records, *batch, sha256);
+                        }
+                        Some(sha256)
+                    }
+                    _ => None,
+                };
+                outgoing.push(Outgoing { call, sha256 });
+            }
+            for record in &step.records {
+                // The engine has applied the same records to the same state and told of any that does not fit.
+                let _ = self.state.apply(record);
+            }
+            self.store.append(&step.records);
+        }
+        self.write(durable);
+        for call in outgoing {
+            // Without a receiver the agent is being stopped: the intent is written, the next start deals with it.
+            let _ = self.calls.send(call);
+        }
+        if self.store.is_large()
+            && let Err(error) = self.store.compact(&self.state.snapshot())
+        {
+            self.inbox.push(Message::Ledger(Some(error.to_string())));
+        }
+    }
+
+    /// Writes what was appended; returns when it is durable, if it has to be.
+    fn write(&mut self, durable: bool) {
+        let mut failed = false;
+        loop {
+            let written = if durable {
+                self.store.commit()
+            } else {
+                self.store.flush()
+            };
+            match written {
+                Ok(()) => break,
+                // What need not be durable goes with the next commit.
+                Err(_) if !durable => break,
+                Err(error) => {
+                    if !failed {
+                        self.inbox.push(Message::Ledger(Some(error.to_string())));
+                    }
+                    failed = true;
+                    std::thread::sleep(RETRY_PAUSE);
+                }
+            }
+        }
+        if failed {
+            self.inbox.push(Message::Ledger(None));
+        }
+    }
+}
+
+/// Completes the intent of `batch` with the hash of its body.
+fn note_hash(records: &mut [Record], batch: crate::account::BatchId, hash: [u8; 32]) {
+    for record in records {
+        if let Record::Intent(intent) = record
+            && intent.batch == batch
+        {
+            intent.sha256 = hash;
+        }
+    }
+}

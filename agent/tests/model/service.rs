@@ -1,0 +1,244 @@
+//! A CloudWatch Logs in memory that refuses what the real one refuses, and fails as it is told.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use baker_agent::aws::{Failure, FailureKind, RejectedInfo};
+use baker_agent::target::Target;
+use proptest::prelude::*;
+
+/// How long after it was taken an event is not yet shown by a read-back.
+pub(crate) const HIDDEN: Duration = Duration::from_millis(1_500);
+
+/// How a call fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// No connection.
+    Refused,
+    /// The connection breaks before the request is taken.
+    BrokenBefore,
+    /// The connection breaks after it.
+    BrokenAfter,
+    /// Throttled.
+    Throttled,
+    /// An internal error; nothing was taken.
+    Internal,
+    /// An internal error; all was taken.
+    InternalAfter,
+    /// An internal error; the first half was taken.
+    InternalHalfway,
+    /// The credentials are not valid at present.
+    Denied,
+    /// The stream is gone (and everything in it is remembered for the check).
+    StreamDeleted,
+}
+
+impl Fault {
+    pub(crate) fn any() -> impl Strategy<Value = Fault> {
+        prop::sample::select(vec![
+            Fault::Refused,
+            Fault::BrokenBefore,
+            Fault::BrokenAfter,
+            Fault::Throttled,
+            Fault::Internal,
+            Fault::InternalAfter,
+            Fault::InternalHalfway,
+            Fault::Denied,
+            Fault::StreamDeleted,
+        ])
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Stored {
+    unix_ms: i64,
+    message: String,
+    shown: Duration,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Service {
+    groups: BTreeSet<String>,
+    streams: BTreeMap<(String, String), Vec<Stored>>,
+    faults: VecDeque<Fault>,
+    /// All that was ever taken, by message and time.
+    pub(crate) arrived: BTreeMap<(String, i64), usize>,
+}
+
+fn failure(kind: FailureKind) -> Failure {
+    Failure {
+        kind,
+        code: None,
+        message: format!("{kind:?}"),
+        retry_after: None,
+    }
+}
+
+impl Service {
+    pub(crate) fn fail(&mut self, fault: Fault, calls: usize) {
+        self.faults.extend(std::iter::repeat_n(fault, calls));
+    }
+
+    pub(crate) fn heal(&mut self) {
+        self.faults.clear();
+    }
+
+    pub(crate) fn create_group(&mut self, target: &Target) -> Result<(), Failure> {
+        self.control()?;
+        match self.groups.insert(target.group.clone()) {
+            true => Ok(()),
+            false => Err(failure(FailureKind::AlreadyExists)),
+        }
+    }
+
+    pub(crate) fn set_retention(&mut self, target: &Target) -> Result<(), Failure> {
+        self.control()?;
+        match self.groups.contains(&target.group) {
+            true => Ok(()),
+            false => Err(failure(FailureKind::NotFound)),
+        }
+    }
+
+    pub(crate) fn create_stream(&mut self, target: &Target) -> Result<(), Failure> {
+        self.control()?;
+        if !self.groups.contains(&target.group) {
+            return Err(failure(FailureKind::NotFound));
+        }
+        let key = (target.group.clone(), target.stream.clone());
+        if self.streams.contains_key(&key) {
+            return Err(failure(FailureKind::AlreadyExists));
+        }
+        self.streams.insert(key, Vec::new());
+        Ok(())
+    }
+
+    fn control(&mut self) -> Result<(), Failure> {
+        match self.faults.pop_front() {
+            None
+            | Some(
+                Fault::StreamDeleted
+                | Fault::BrokenAfter
+                | Fault::InternalAfter
+                | Fault::InternalHalfway,
+            ) => Ok(()),
+            Some(Fault::Refused) => Err(failure(FailureKind::NotSent)),
+            Some(Fault::BrokenBefore) => Err(failure(FailureKind::Unknown)),
+            Some(Fault::Throttled) => Err(failure(FailureKind::Throttled)),
+            Some(Fault::Internal) => Err(failure(FailureKind::Service)),
+            Some(Fault::Denied) => Err(failure(FailureKind::Denied)),
+        }
+    }
+
+    pub(crate) fn put(
+        &mut self,
+        body: &[u8],
+        now: Duration,
+        unix_ms: i64,
+    ) -> Result<RejectedInfo, Failure> {
+        let request: serde_json::Value = serde_json::from_slice(body).unwrap();
+        let name = |key: &str| request[key].as_str().unwrap().to_owned();
+        let key = (name("logGroupName"), name("logStreamName"));
+        let events: Vec<(i64, String)> = request["logEvents"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|event| {
+                (
+                    event["timestamp"].as_i64().unwrap(),
+                    event["message"].as_str().unwrap().to_owned(),
+                )
+            })
+            .collect();
+        check_limits(&events, body.len(), unix_ms);
+        let take = match self.faults.pop_front() {
+            None => (events.len(), None),
+            Some(Fault::Refused) => (0, Some(FailureKind::NotSent)),
+            Some(Fault::BrokenBefore) => (0, Some(FailureKind::Unknown)),
+            Some(Fault::BrokenAfter) => (events.len(), Some(FailureKind::Unknown)),
+            Some(Fault::Throttled) => (0, Some(FailureKind::Throttled)),
+            Some(Fault::Internal) => (0, Some(FailureKind::Service)),
+            Some(Fault::InternalAfter) => (events.len(), Some(FailureKind::Service)),
+            Some(Fault::InternalHalfway) => (events.len() / 2, Some(FailureKind::Service)),
+            Some(Fault::Denied) => (0, Some(FailureKind::Denied)),
+            Some(Fault::StreamDeleted) => {
+                // Only an empty one: a deleted stream takes its events with it, and nothing could tell them from lost ones.
+                if self.streams.get(&key).is_some_and(Vec::is_empty) {
+                    self.streams.remove(&key);
+                }
+                (events.len(), None)
+            }
+        };
+        let Some(stream) = self.streams.get_mut(&key) else {
+            return Err(failure(
+                take.1
+                    .filter(|kind| *kind == FailureKind::NotSent)
+                    .unwrap_or(FailureKind::NotFound),
+            ));
+        };
+        for (unix_ms, message) in events.into_iter().take(take.0) {
+            *self.arrived.entry((message.clone(), unix_ms)).or_default() += 1;
+            stream.push(Stored {
+                unix_ms,
+                message,
+                shown: now + HIDDEN,
+            });
+        }
+        match take.1 {
+            None => Ok(RejectedInfo::default()),
+            Some(kind) => Err(failure(kind)),
+        }
+    }
+
+    pub(crate) fn read_back(
+        &mut self,
+        target: &Target,
+        first_ms: i64,
+        last_ms: i64,
+        now: Duration,
+    ) -> Result<Vec<(i64, String)>, Failure> {
+        self.control()?;
+        let key = (target.group.clone(), target.stream.clone());
+        let stream = self
+            .streams
+            .get(&key)
+            .ok_or_else(|| failure(FailureKind::NotFound))?;
+        Ok(stream
+            .iter()
+            .filter(|event| event.shown <= now && (first_ms..=last_ms).contains(&event.unix_ms))
+            .map(|event| (event.unix_ms, event.message.clone()))
+            .collect())
+    }
+}
+
+/// What PutLogEvents refuses (API reference): here it is a defect of the agent.
+fn check_limits(events: &[(i64, String)], body_bytes: usize, unix_ms: i64) {
+    let day_ms = 24 * 60 * 60 * 1_000;
+    assert!(
+        (1..=10_000).contains(&events.len()),
+        "{} events in a batch",
+        events.len()
+    );
+    let bytes: usize = events.iter().map(|(_, message)| message.len() + 26).sum();
+    assert!(
+        bytes <= 1_048_576,
+        "{bytes} bytes in a batch, {body_bytes} in its body"
+    );
+    assert!(
+        events.iter().all(|(_, message)| !message.is_empty()),
+        "an empty event"
+    );
+    assert!(
+        events.is_sorted_by_key(|(unix_ms, _)| *unix_ms),
+        "events out of order"
+    );
+    let (first, last) = (events[0].0, events[events.len() - 1].0);
+    assert!(
+        last - first <= day_ms,
+        "a batch that spans {} ms",
+        last - first
+    );
+    assert!(
+        first >= unix_ms - 14 * day_ms && last <= unix_ms + day_ms / 12,
+        "a time stamp the service does not take"
+    );
+}
