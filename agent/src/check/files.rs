@@ -13,6 +13,7 @@ use crate::batch::{AGE_MS_MAX, AHEAD_MS_MAX};
 use crate::config::FileSettings;
 use crate::host::Host;
 use crate::tail;
+use crate::target::GroupClass;
 
 /// One `[[file]]`.
 #[derive(Debug, Clone, Serialize)]
@@ -25,6 +26,9 @@ pub struct SetReport {
     pub stream: String,
     /// What a group that the agent makes keeps; `None` is for ever.
     pub retention_days: Option<u32>,
+    /// The class of a group that the agent makes.
+    #[serde(skip)]
+    pub class: GroupClass,
     /// The files that match now.
     pub files: Vec<FileReport>,
     /// What was found out about all of them.
@@ -70,6 +74,7 @@ pub(super) fn look(settings: &FileSettings, host: Option<&Host>, now_ms: i64) ->
         group: settings.group.to_string(),
         stream: settings.stream.to_string(),
         retention_days: settings.retention_days,
+        class: settings.class,
         files,
         findings,
     }

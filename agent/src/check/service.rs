@@ -38,10 +38,13 @@ impl ServiceReport {
 
 /// Asks about every group that files go to now.
 pub(super) async fn look(logs: &Logs, sets: &[SetReport], now_ms: i64) -> ServiceReport {
-    let mut streams: BTreeMap<&str, &str> = BTreeMap::new();
-    for file in sets.iter().flat_map(|set| &set.files) {
+    let mut groups: BTreeMap<&str, (&str, GroupClass)> = BTreeMap::new();
+    for (set, file) in sets
+        .iter()
+        .flat_map(|set| set.files.iter().map(move |file| (set, file)))
+    {
         if let (Some(group), Some(stream)) = (&file.group, &file.stream) {
-            streams.entry(group).or_insert(stream);
+            groups.entry(group).or_insert((stream, set.class));
         }
     }
     let mut report = ServiceReport {
@@ -49,14 +52,20 @@ pub(super) async fn look(logs: &Logs, sets: &[SetReport], now_ms: i64) -> Servic
         groups: Vec::new(),
         findings: Vec::new(),
     };
-    if streams.is_empty() {
+    if groups.is_empty() {
         report.findings.push(Finding::note(
             "not asked: no file matches whose group and stream are known",
         ));
     }
-    for (group, stream) in streams {
+    for (group, (stream, class)) in groups {
         report.groups.push(group.to_owned());
-        if let Err(finding) = ask(logs, group, stream, now_ms).await {
+        let target = Target {
+            group: group.to_owned(),
+            stream: absent(stream, now_ms),
+            retention_days: None,
+            class,
+        };
+        if let Err(finding) = ask(logs, &target, now_ms).await {
             let unreachable = finding.problem && report.groups.len() == 1;
             report.findings.push(finding);
             if unreachable {
@@ -69,21 +78,15 @@ pub(super) async fn look(logs: &Logs, sets: &[SetReport], now_ms: i64) -> Servic
 }
 
 /// Asks for reading and writing a stream that does not exist: whoever is allowed to is told so, and nothing comes of it.
-async fn ask(logs: &Logs, group: &str, stream: &str, now_ms: i64) -> Result<(), Finding> {
-    let target = Target {
-        group: group.to_owned(),
-        stream: absent(stream, now_ms),
-        retention_days: None,
-        class: GroupClass::default(),
-    };
-    let read = logs.read_back(&target, now_ms, now_ms).await.map(drop);
+async fn ask(logs: &Logs, target: &Target, now_ms: i64) -> Result<(), Finding> {
+    let read = logs.read_back(target, now_ms, now_ms).await.map(drop);
     judge(read)?;
     let body = json!({
         "logGroupName": target.group,
         "logStreamName": target.stream,
         "logEvents": [{ "timestamp": now_ms, "message": "baker-agent check" }],
     });
-    let written = logs.put(&target, Bytes::from(body.to_string()), None).await;
+    let written = logs.put(target, Bytes::from(body.to_string()), None).await;
     judge(written.map(drop))
 }
 
