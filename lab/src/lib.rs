@@ -17,6 +17,7 @@ mod preflight;
 
 // AWS's records, and the doors to them.
 pub mod front_door;
+pub mod logs;
 pub mod moto;
 pub mod python;
 pub mod records;

@@ -100,7 +100,7 @@ fn iam_prefix(signing_name: &str) -> &str {
 }
 
 /// The value of `key` in a form or query string.
-fn form_value(form: &[u8], key: &str) -> Option<String> {
+pub(crate) fn form_value(form: &[u8], key: &str) -> Option<String> {
     form.split(|byte| *byte == b'&').find_map(|pair| {
         let equals = pair.iter().position(|byte| *byte == b'=')?;
         (&pair[..equals] == key.as_bytes()).then(|| percent_decode(&pair[equals + 1..]))

@@ -19,6 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
+pub(crate) use identify::form_value;
 pub use ledger::Ledger;
 
 /// Requests under way may take this long to end after the shutdown has begun.
