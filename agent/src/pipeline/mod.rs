@@ -71,6 +71,8 @@ pub struct Engine {
     sources: HashMap<GenerationId, Source>,
     /// Generations with bytes to read, in the order of their turns.
     ready: VecDeque<GenerationId>,
+    /// Generations whose stream takes nothing at present: more of their lines would only take memory from the others.
+    parked: Vec<GenerationId>,
     /// When to look again at generations that end in an unfinished line.
     held: BTreeSet<(Duration, GenerationId)>,
     buffer: Vec<u8>,
@@ -159,6 +161,7 @@ impl Engine {
             files: Files::open(sets, known, state.next_generation(), limits, bell)?,
             sources: HashMap::new(),
             ready: VecDeque::new(),
+            parked: Vec::new(),
             held: BTreeSet::new(),
             buffer: vec![0; read::READ_BYTES],
             stash: None,
@@ -194,8 +197,10 @@ impl Engine {
         if !self.recovered {
             return Duration::ZERO;
         }
+        // What is due can't be sealed without room: an answer makes some, and wakes the engine.
+        let sealing = self.batcher.next_due().filter(|_| self.shipping.room());
         let waits = [
-            self.batcher.next_due(),
+            sealing,
             self.shipping.next_due(),
             self.held.first().map(|(due, _)| *due),
         ];
@@ -203,6 +208,13 @@ impl Engine {
             next = next.min(due);
         }
         next
+    }
+
+    /// Gives generations their turns again whose streams take events again.
+    fn unpark(&mut self) {
+        for id in std::mem::take(&mut self.parked) {
+            self.queue(id);
+        }
     }
 
     /// discover, tail: what has changed on the disk since the last look.
@@ -444,6 +456,7 @@ impl Engine {
 
     /// ledger: an answer of the service, and what it settles.
     pub fn answer(&mut self, id: CallId, answer: Answer, now: Now) {
+        self.unpark();
         for settled in self.shipping.answer(id, answer, now) {
             self.counts.shipped(&settled.batch);
             let landing = landing(&settled.batch, settled.parts, now);
@@ -458,6 +471,7 @@ impl Engine {
     /// From now on everything is sent as soon as it is read, and [`Engine::drained`] tells when nothing is left.
     pub fn drain(&mut self, now: Now) {
         self.draining = true;
+        self.unpark();
         for sight in self.files.look(now) {
             self.see(sight, now);
         }
@@ -468,6 +482,7 @@ impl Engine {
     #[must_use]
     pub fn drained(&self) -> bool {
         self.ready.is_empty()
+            && self.parked.is_empty()
             && self.stash.is_none()
             && self.batcher.memory_bytes() == 0
             && self.shipping.outstanding() == 0

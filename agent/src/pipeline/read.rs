@@ -14,7 +14,7 @@ use super::reread::framer_at;
 /// What one read takes from a file at most: it stays in the processor's cache on its way into the body.
 pub(super) const READ_BYTES: usize = 256 * 1024;
 /// What one step takes from all files at most, so that a backlog keeps neither answers nor rotations waiting.
-const STEP_BYTES: usize = 4 * 1024 * 1024;
+const STEP_BYTES: usize = 1024 * 1024;
 
 /// An event that was framed but found no room: offered again before anything else is read.
 pub(super) struct Stash {
@@ -97,6 +97,10 @@ impl Engine {
         let Some(source) = self.sources.get_mut(&id) else {
             return Turn::Drained(0);
         };
+        if !self.shipping.takes(&source.target) {
+            self.parked.push(id);
+            return Turn::Drained(0);
+        }
         let plan = &self.plans[source.set];
         if source.step_over() {
             source.framer = framer_at(&mut self.files, plan, id, source.at);
