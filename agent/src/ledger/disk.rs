@@ -130,8 +130,8 @@ impl Medium for Disk {
             .mode(0o600)
             .open(&temporary)?;
         file.write_all(content)?;
-        // Zeros that are written, not a hole and not fallocate: blocks that were merely reserved cost a commit of the
-        // file system's journal when they are written first (docs/decisions/0014).
+        // Zeros that are written, not a hole: their blocks are taken now, on every file system, and to write them again
+        // changes no metadata.
         io::copy(
             &mut io::repeat(0).take(size.saturating_sub(content.len() as u64)),
             &mut file,

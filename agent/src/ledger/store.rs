@@ -134,7 +134,7 @@ impl Store {
         end > BODY + enough
     }
 
-    /// Begins the other segment with a snapshot of the account ([`State::snapshot`]), which has to hold everything that
+    /// Begins the other segment with a snapshot of the account ([`State::snapshot`](super::State::snapshot)), which has to hold everything that
     /// was appended, and goes on there. It is all committed then.
     ///
     /// # Errors
