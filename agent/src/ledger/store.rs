@@ -149,14 +149,13 @@ impl Store {
         self.begin_anew()?;
         self.scrub_other()?;
         let slot = self.slot.other();
-        let mut body = self.snapshot_frame(&records);
-        let end = BODY + body.len() as u64;
+        let frame = self.snapshot_frame(&records);
+        let end = BODY + frame.len() as u64;
         self.grow(slot, end)?;
-        // Zeros over what the segment held before.
         let stale = self.used[slot.index()].max(end);
-        body.resize((stale - BODY) as usize, 0);
         self.used[slot.index()] = stale;
-        self.medium.write(slot, BODY, &body)?;
+        self.medium.write(slot, BODY, &frame)?;
+        self.zero(slot, end, stale)?;
         self.medium.sync(slot)?;
         self.used[slot.index()] = end;
         // From here on the new header may be on the medium although we were told otherwise. Unless the new segment is
@@ -261,22 +260,31 @@ impl Store {
         let size = self.size[slot.index()];
         if end > size {
             let wanted = end.next_multiple_of(self.segment_bytes);
-            self.erase(slot, size, wanted)?;
+            self.zero(slot, size, wanted)?;
+            self.medium.sync(slot)?;
             self.size[slot.index()] = wanted;
         }
         Ok(())
     }
 
-    fn erase(&mut self, slot: Slot, from: u64, to: u64) -> io::Result<()> {
-        let zeros = vec![0; (to - from) as usize];
-        self.medium.write(slot, from, &zeros)?;
-        self.medium.sync(slot)
-    }
-
     fn scrub_other(&mut self) -> io::Result<()> {
         if self.scrub {
-            self.erase(self.slot.other(), 0, BODY)?;
+            let other = self.slot.other();
+            self.zero(other, 0, BODY)?;
+            self.medium.sync(other)?;
             self.scrub = false;
+        }
+        Ok(())
+    }
+
+    fn zero(&mut self, slot: Slot, from: u64, to: u64) -> io::Result<()> {
+        // In pieces of a static: a buffer of a segment's size would stay in the process's memory.
+        static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+        let mut at = from;
+        while at < to {
+            let piece = (to - at).min(ZEROS.len() as u64);
+            self.medium.write(slot, at, &ZEROS[..piece as usize])?;
+            at += piece;
         }
         Ok(())
     }

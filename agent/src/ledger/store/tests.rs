@@ -7,7 +7,8 @@ use std::path::Path;
 
 use crate::account::GenerationId;
 use crate::ledger::memory::Memory;
-use crate::ledger::segment::{BODY, Header};
+use crate::ledger::recover::{Found, recover};
+use crate::ledger::segment::{BODY, Header, written_to};
 use crate::ledger::testing::{Choices, history};
 use crate::ledger::{How, OpenError, Opened, Record, Slot, State, Store};
 
@@ -152,7 +153,7 @@ fn a_single_flipped_bit_is_harmless_or_sets_the_ledger_aside() {
     let [whole_a, whole_b] = [Slot::A, Slot::B].map(|slot| memory.segment(slot).unwrap());
     let (mut harmless, mut aside) = (0, 0);
     for (slot, whole) in [(Slot::A, &whole_a), (Slot::B, &whole_b)] {
-        let end = crate::ledger::segment::written_to(whole) as usize + 64;
+        let end = written_to(whole) as usize + 64;
         for at in (0..end).filter(|at| *at < 600 || *at >= 1_900) {
             let mut flipped = whole.clone();
             flipped[at] ^= 1 << (at % 8);
@@ -160,16 +161,16 @@ fn a_single_flipped_bit_is_harmless_or_sets_the_ledger_aside() {
                 Slot::A => (&flipped, &whole_b),
                 Slot::B => (&whole_a, &flipped),
             };
-            match crate::ledger::recover::recover(Some(a), Some(b)) {
-                crate::ledger::recover::Found::Whole { state, .. } => {
+            match recover(Some(a), Some(b)) {
+                Found::Whole { state, .. } => {
                     assert_eq!(state, states[40], "byte {at} of {slot:?}");
                     harmless += 1;
                 }
-                crate::ledger::recover::Found::Damaged { state, .. } => {
+                Found::Damaged { state, .. } => {
                     assert!(states.contains(&state), "byte {at} of {slot:?}");
                     aside += 1;
                 }
-                crate::ledger::recover::Found::Nothing => {
+                Found::Nothing => {
                     panic!("from zero: byte {at} of {slot:?}")
                 }
             }
@@ -178,18 +179,35 @@ fn a_single_flipped_bit_is_harmless_or_sets_the_ledger_aside() {
     assert!(harmless > 1_000 && aside > 1_000, "{harmless} {aside}");
 }
 
+/// Unwritten sectors are what a power cut leaves, but not before what was synced.
+#[test]
+fn a_sector_that_was_lost_later_is_not_taken_for_one_that_was_never_written() {
+    let memory = Memory::new();
+    let states = written(&memory);
+    let [a, b] = [Slot::A, Slot::B].map(|slot| memory.segment(slot).unwrap());
+    let end = written_to(&a) as usize;
+    let sectors = (BODY as usize..end - 512).step_by(512);
+    assert!(sectors.len() > 3);
+    for sector in sectors {
+        let mut lost = a.clone();
+        lost[sector..sector + 512].fill(0);
+        let Found::Damaged { state, .. } = recover(Some(&lost), Some(&b)) else {
+            panic!("the sector at {sector} of {end} is missing, and nobody misses it");
+        };
+        assert!(states.contains(&state), "{sector}");
+    }
+}
+
 #[test]
 fn a_ledger_cut_anywhere_is_set_aside_with_what_it_held() {
     let memory = Memory::new();
     let states = written(&memory);
     let [a, b] = [Slot::A, Slot::B].map(|slot| memory.segment(slot).unwrap());
     // The ledger was fresh, so it is in the first segment.
-    let end = crate::ledger::segment::written_to(&a) as usize;
+    let end = written_to(&a) as usize;
     let mut kept = 0;
     for cut in 0..=end {
-        let crate::ledger::recover::Found::Damaged { state, .. } =
-            crate::ledger::recover::recover(Some(&a[..cut]), Some(&b))
-        else {
+        let Found::Damaged { state, .. } = recover(Some(&a[..cut]), Some(&b)) else {
             panic!("cut to {cut} bytes, and trusted");
         };
         let is = states.iter().position(|each| *each == state).unwrap();
@@ -204,7 +222,7 @@ fn a_damaged_ledger_is_set_aside_and_goes_on_with_what_holds() {
     let memory = Memory::new();
     let states = written(&memory);
     let mut a = memory.segment(Slot::A).unwrap();
-    let middle = (BODY as usize + crate::ledger::segment::written_to(&a) as usize) / 2;
+    let middle = (BODY as usize + written_to(&a) as usize) / 2;
     a[middle] ^= 0x10;
     memory.set_segment(Slot::A, Some(a));
 
@@ -365,7 +383,7 @@ fn frames_of_an_older_use_of_the_segment_are_not_taken_for_new_ones() {
     drop(open(&memory));
     drop(open(&memory));
     let mut new = memory.segment(Slot::A).unwrap();
-    let end = crate::ledger::segment::written_to(&new) as usize;
+    let end = written_to(&new) as usize;
     assert!(new[end..].iter().all(|byte| *byte == 0));
     // Were it not, it would still be nothing.
     let at = end.next_multiple_of(8);
