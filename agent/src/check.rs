@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::aws::Logs;
 use crate::config::Settings;
 use crate::host::{Host, IdFrom, Metadata, Search};
+use crate::log::chain;
 
 mod files;
 mod sample;
@@ -117,7 +118,7 @@ pub async fn check(settings: &Settings, offline: bool, now_ms: i64) -> Report {
             None,
             Subject {
                 name: "unknown".into(),
-                findings: vec![Finding::problem(explained(&error))],
+                findings: vec![Finding::problem(chain(&error))],
             },
         ),
     };
@@ -130,7 +131,7 @@ pub async fn check(settings: &Settings, offline: bool, now_ms: i64) -> Report {
         true => None,
         false => Some(match Logs::connect(&settings.aws).await {
             Ok(logs) => service::look(&logs, &files, now_ms).await,
-            Err(error) => ServiceReport::unreachable(explained(&error)),
+            Err(error) => ServiceReport::unreachable(chain(&error)),
         }),
     };
     Report {
@@ -159,18 +160,6 @@ fn host_subject(host: &Host, offline: bool) -> Subject {
         name: format!("{} ({from})", host.instance_id),
         findings,
     }
-}
-
-/// An error with its causes in one line.
-fn explained(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -27,8 +27,17 @@ fn main() -> ExitCode {
 fn ship(settings: &Settings) -> Exit {
     let log = Log::to_stderr();
     match run::run(settings, &log) {
-        Ok(Ended::Drained) => Exit::Ok,
-        Ok(Ended::CutShort) => Exit::Unfinished,
+        Ok(Ended::Drained) => {
+            log.say(Level::Info, "stopped: all that was read has been sent");
+            Exit::Ok
+        }
+        Ok(Ended::CutShort) => {
+            log.say(
+                Level::Warning,
+                "stopped before all that was read had been sent: the next start goes on there",
+            );
+            Exit::Unfinished
+        }
         Err(error) => {
             log.say(Level::Error, &chain(&error));
             error.exit()
@@ -110,15 +119,9 @@ fn now_ms() -> i64 {
     jiff::Timestamp::now().as_millisecond()
 }
 
-/// Prints an error with its causes, each said once.
+/// Prints an error with its causes.
 fn fail(error: &dyn Error, exit: Exit) -> Exit {
-    let mut text = format!("error: {error}");
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(&format!("\n  because: {cause}"));
-        source = cause.source();
-    }
-    eprint(&text);
+    eprint(&format!("error: {}", chain(error)));
     exit
 }
 

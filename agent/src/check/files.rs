@@ -7,11 +7,12 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::Finding;
 use super::sample::{self, Sample};
-use super::{Finding, explained};
 use crate::batch::{AGE_MS_MAX, AHEAD_MS_MAX};
 use crate::config::FileSettings;
 use crate::host::Host;
+use crate::log::chain;
 use crate::tail;
 use crate::target::GroupClass;
 
@@ -56,7 +57,7 @@ pub struct FileReport {
 pub(super) fn look(settings: &FileSettings, host: Option<&Host>, now_ms: i64) -> SetReport {
     let mut findings = Vec::new();
     let paths = tail::matching(&settings.set).unwrap_or_else(|error| {
-        findings.push(Finding::problem(explained(&error)));
+        findings.push(Finding::problem(chain(&error)));
         Vec::new()
     });
     if paths.is_empty() && findings.is_empty() {
@@ -86,7 +87,7 @@ fn look_at(path: &Path, settings: &FileSettings, host: Option<&Host>, now_ms: i6
         [&settings.group, &settings.stream].map(|template| match template.resolve(host?, path) {
             Ok(name) => Some(name),
             Err(error) => {
-                findings.push(Finding::problem(explained(&error)));
+                findings.push(Finding::problem(chain(&error)));
                 None
             }
         });

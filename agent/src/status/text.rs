@@ -36,11 +36,11 @@ fn running_text(running: &Running) -> String {
         Some(ms) => format!("the oldest line under way is {} old", age(ms)),
     };
     let mut text = format!(
-        "process {}, up {}; {oldest}\n{} events in {} requests",
+        "process {}, up {}; {oldest}\n{} in {}",
         running.pid,
         age(running.uptime_ms),
-        running.events_shipped,
-        running.requests,
+        counted(running.events_shipped, "event"),
+        counted(running.requests, "request"),
     );
     for (number, what) in [
         (running.retries, "retries"),
@@ -163,6 +163,13 @@ fn balance(status: &Status) -> String {
         );
     }
     text
+}
+
+fn counted(number: u64, what: &str) -> String {
+    match number {
+        1 => format!("1 {what}"),
+        n => format!("{n} {what}s"),
+    }
 }
 
 /// An age in its two largest units.
