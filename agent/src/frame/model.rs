@@ -201,19 +201,13 @@ fn unfinished(bytes: &[u8]) -> usize {
     (1..=3.min(bytes.len()))
         .find(|length| {
             let tail = &bytes[bytes.len() - length..];
-            // Some bytes that would make it a character.
-            [
-                &[0x80][..],
-                &[0x90],
-                &[0x80, 0x80],
-                &[0x90, 0x80],
-                &[0x80; 3],
-                &[0x90, 0x80, 0x80],
-            ]
-            .iter()
-            .any(|more| {
-                std::str::from_utf8(&[tail, more].concat())
-                    .is_ok_and(|text| text.chars().count() == 1)
+            // Some bytes that would make it a character; what may come second depends on the first.
+            let rests = [0x80, 0x90, 0xa0].map(|second| [second, 0x80, 0x80]);
+            rests.iter().any(|rest| {
+                (1..=3).any(|more| {
+                    std::str::from_utf8(&[tail, &rest[..more]].concat())
+                        .is_ok_and(|text| text.chars().count() == 1)
+                })
             })
         })
         .unwrap_or(0)

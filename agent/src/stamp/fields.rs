@@ -1,6 +1,6 @@
 //! A stamp's text into numbers.
 
-use super::format::{Item, MONTHS, WEEKDAYS};
+use super::syntax::{Item, MONTHS, WEEKDAYS};
 
 /// What a stamp says. Every number is in its range, but a day may be beyond its month's end.
 #[derive(Debug, Clone, Copy, Default)]
@@ -292,10 +292,19 @@ impl Cursor<'_> {
             Item::Offset => fields.place = Place::Offset(self.offset()?),
             Item::OptionalOffset => {
                 let at = self.at;
+                let blank = self.peek(0) == Some(b' ');
+                self.at += usize::from(blank);
                 match self.offset() {
-                    Some(offset) => fields.place = Place::Offset(offset),
-                    None => self.at = at,
+                    // Behind a blank, two digits or a letter may be anything.
+                    Some(offset) if !blank || self.at >= at + 6 => {
+                        fields.place = Place::Offset(offset);
+                    }
+                    _ => self.at = at,
                 }
+            }
+            Item::Separator => {
+                matches!(self.peek(0)?, b'T' | b't' | b' ').then_some(())?;
+                self.at += 1;
             }
             Item::ZoneName => fields.place = self.zone_name()?,
             Item::Epoch => fields.epoch_ms = Some(self.exactly(10)? * 1000),

@@ -10,6 +10,7 @@ mod fields;
 mod format;
 mod presets;
 mod resolve;
+mod syntax;
 mod zone;
 
 pub use format::{Format, FormatError};

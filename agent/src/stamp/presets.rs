@@ -50,20 +50,16 @@ pub(super) const PRESETS: &[Preset] = &[
     },
     Preset {
         names: &["iso8601", "rfc3339"],
-        ways: &[
-            "%Y-%m-%dT%H:%M:%S%.f%?z",
-            "%Y-%m-%d %H:%M:%S%.f %z",
-            "%Y-%m-%d %H:%M:%S%.f%?z",
-        ],
+        ways: &["%Y-%m-%d%?T%H:%M:%S%.f%?z"],
     },
     // The keys of logstash, bunyan, pino, zap, slog, structlog.
     Preset {
         names: &["json"],
         ways: &[
-            r#""timestamp":%?n"%Y-%m-%dT%H:%M:%S%.f%?z""#,
-            r#""@timestamp":%?n"%Y-%m-%dT%H:%M:%S%.f%?z""#,
-            r#""time":%?n"%Y-%m-%dT%H:%M:%S%.f%?z""#,
-            r#""ts":%?n"%Y-%m-%dT%H:%M:%S%.f%?z""#,
+            r#""timestamp":%?n"%Y-%m-%d%?T%H:%M:%S%.f%?z""#,
+            r#""@timestamp":%?n"%Y-%m-%d%?T%H:%M:%S%.f%?z""#,
+            r#""time":%?n"%Y-%m-%d%?T%H:%M:%S%.f%?z""#,
+            r#""ts":%?n"%Y-%m-%d%?T%H:%M:%S%.f%?z""#,
             r#""time":%?n%Q"#,
             r#""ts":%?n%s%.f"#,
         ],
