@@ -86,7 +86,7 @@ pub struct Running {
     pub oldest_unshipped_ms: Option<u64>,
     /// Requests that were sent, of any kind.
     pub requests: u64,
-    /// Of them, those that repeat another.
+    /// Of them, those that failed; what they carried is tried again.
     pub retries: u64,
     /// Of them, those that the service throttled.
     pub throttled: u64,
@@ -123,9 +123,9 @@ pub struct FileStatus {
     pub stream: String,
     /// What became of its bytes.
     pub account: Account,
-    /// For how long its oldest line that was read has not arrived.
+    /// For how long its oldest line that was read has not arrived; `None` if all have, or no agent runs.
     pub oldest_unshipped_ms: Option<u64>,
-    /// What went wrong with it last, if it still does.
+    /// What is wrong with it, or with where its events go, at present.
     pub last_error: Option<String>,
 }
 

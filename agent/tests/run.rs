@@ -179,6 +179,7 @@ fn a_running_agent_tells_what_it_shipped_and_its_ledger_tells_the_same_when_it_h
     });
     assert_eq!(live["running"]["pid"], running.child.id());
     assert_eq!(live["running"]["events_shipped"], 2);
+    assert_eq!(live["files"][0]["oldest_unshipped_ms"], Value::Null);
     assert_eq!(live["conserved"], true);
     assert_eq!(
         live["files"][0]["group"],
@@ -204,6 +205,7 @@ fn an_agent_that_can_not_send_says_so_and_ends_within_its_drain() {
     });
     assert_eq!(live["totals"]["pending_bytes"], 4);
     assert!(live["running"]["oldest_unshipped_ms"].is_u64(), "{live:#}");
+    assert!(live["files"][0]["oldest_unshipped_ms"].is_u64(), "{live:#}");
     running.signal(Signal::SIGTERM);
     running.says("the next start goes on there");
     assert_eq!(running.exit_code(), Some(7));

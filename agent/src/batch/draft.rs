@@ -109,6 +109,10 @@ impl Draft {
         self.buffers.body.len()
     }
 
+    pub(super) fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
     /// Whether it has no event.
     #[must_use]
     pub fn is_empty(&self) -> bool {

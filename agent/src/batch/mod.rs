@@ -278,14 +278,15 @@ impl Batcher {
         self.restamped
     }
 
-    /// When the oldest event that is in no sealed batch was read (monotonic).
-    #[must_use]
-    pub fn oldest(&self) -> Option<Duration> {
-        self.due
+    /// What was not handed on yet, open or sealed: since when (monotonic), and whose bytes.
+    pub fn held(&self) -> impl Iterator<Item = (Duration, &[Part])> {
+        let open = self
+            .due
             .iter()
             .filter_map(|(_, place)| self.streams[*place].draft.as_ref())
-            .map(|draft| draft.oldest)
-            .min()
+            .map(|draft| (draft.oldest, draft.parts()));
+        let sealed = self.sealed.iter();
+        open.chain(sealed.map(|batch| (batch.oldest, batch.parts.as_slice())))
     }
 
     #[inline]

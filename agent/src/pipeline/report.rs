@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::account::GenerationId;
 use crate::aws::FailureKind;
 use crate::batch::Batch;
 use crate::clock::Now;
 use crate::ledger::{Contradiction, Record};
 use crate::ship::Subject;
 use crate::stamp::Origin;
-use crate::status::{self, Running, Status};
+use crate::status::{self, FileStatus, Running, Status};
+use crate::target::Target;
 
 use super::Engine;
 
@@ -120,15 +122,13 @@ impl Engine {
     #[must_use]
     pub fn report(&self, now: Now) -> Status {
         let ms = |age: Duration| u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
-        let oldest = [self.batcher.oldest(), self.shipping.oldest()]
-            .into_iter()
-            .flatten()
-            .min();
+        let age_ms = |since: Duration| ms(now.monotonic.saturating_sub(since));
+        let oldest = self.oldest();
         let sent = self.shipping.counters();
         let running = Running {
             pid: std::process::id(),
             uptime_ms: ms(now.monotonic.saturating_sub(self.counts.begun)),
-            oldest_unshipped_ms: oldest.map(|oldest| ms(now.monotonic.saturating_sub(oldest))),
+            oldest_unshipped_ms: oldest.values().min().map(|since| age_ms(*since)),
             requests: sent.requests,
             retries: sent.failures.values().sum(),
             throttled: sent
@@ -147,7 +147,9 @@ impl Engine {
         let mut files = status::ledger::files(&self.books.state);
         let gone = status::ledger::gone(&self.books.state);
         for file in &mut files {
-            file.last_error = self.troubles.standing.get(&file.path).cloned();
+            let since = oldest.get(&GenerationId(file.generation));
+            file.oldest_unshipped_ms = since.map(|since| age_ms(*since));
+            file.last_error = self.trouble_of(file);
         }
         let complaints = self
             .troubles
@@ -163,6 +165,33 @@ impl Engine {
             gone,
             complaints,
         )
+    }
+
+    /// Since when each generation has bytes under way, on the monotonic clock.
+    fn oldest(&self) -> BTreeMap<GenerationId, Duration> {
+        let mut oldest = BTreeMap::new();
+        for (since, parts) in self.batcher.held().chain(self.shipping.held()) {
+            for part in parts {
+                let mine = oldest.entry(part.span.generation).or_insert(since);
+                *mine = since.min(*mine);
+            }
+        }
+        oldest
+    }
+
+    /// What is wrong with a file, or with where it goes.
+    fn trouble_of(&self, file: &FileStatus) -> Option<String> {
+        let standing = &self.troubles.standing;
+        let stream = stream_name(&file.stream, &file.group);
+        standing
+            .get(&file.path)
+            .or_else(|| {
+                standing
+                    .iter()
+                    .find(|(subject, _)| subject.ends_with(&stream))
+                    .map(|(_, message)| message)
+            })
+            .cloned()
     }
 
     /// Verifies the account.
@@ -182,18 +211,15 @@ impl Engine {
 
 /// What a complaint is about, for people.
 fn subject(subject: &Subject) -> String {
+    let name = |target: &Target| stream_name(&target.stream, &target.group);
     match subject {
         Subject::Service => "CloudWatch Logs".into(),
-        Subject::Target(target) => {
-            format!("log stream {} of group {}", target.stream, target.group)
-        }
-        Subject::ReadBack(target) => format!(
-            "reading back log stream {} of group {}",
-            target.stream, target.group
-        ),
-        Subject::Events(target) => format!(
-            "events for log stream {} of group {}",
-            target.stream, target.group
-        ),
+        Subject::Target(target) => name(target),
+        Subject::ReadBack(target) => format!("reading back {}", name(target)),
+        Subject::Events(target) => format!("events for {}", name(target)),
     }
+}
+
+fn stream_name(stream: &str, group: &str) -> String {
+    format!("log stream {stream} of group {group}")
 }

@@ -283,10 +283,10 @@ impl Shipping {
         self.in_flight
     }
 
-    /// When the oldest event was read that is not settled (monotonic).
-    #[must_use]
-    pub fn oldest(&self) -> Option<Duration> {
-        self.jobs.values().map(|job| job.batch.oldest).min()
+    /// What is not settled: since when (monotonic), and whose bytes.
+    pub fn held(&self) -> impl Iterator<Item = (Duration, &[Part])> {
+        let batches = self.jobs.values().map(|job| &job.batch);
+        batches.map(|batch| (batch.oldest, batch.parts.as_slice()))
     }
 
     /// What has been done so far.
