@@ -122,10 +122,11 @@ pub async fn check(settings: &Settings, offline: bool, now_ms: i64) -> Report {
             },
         ),
     };
+    let mut owners = files::Owners::new();
     let files: Vec<SetReport> = settings
         .files
         .iter()
-        .map(|file| files::look(file, host.as_ref(), now_ms))
+        .map(|file| files::look(file, host.as_ref(), now_ms, &mut owners))
         .collect();
     let service = match offline {
         true => None,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -53,13 +53,33 @@ pub struct FileReport {
     pub findings: Vec<Finding>,
 }
 
-/// Looks at all files that match now. Without a host, names stay open.
-pub(super) fn look(settings: &FileSettings, host: Option<&Host>, now_ms: i64) -> SetReport {
+/// The first pattern of the `[[file]]` that each path belongs to.
+pub(super) type Owners = BTreeMap<PathBuf, String>;
+
+/// Looks at all files that match now and belong to no `[[file]]` before this one. Without a host, names stay open.
+pub(super) fn look(
+    settings: &FileSettings,
+    host: Option<&Host>,
+    now_ms: i64,
+    owners: &mut Owners,
+) -> SetReport {
     let mut findings = Vec::new();
-    let paths = tail::matching(&settings.set).unwrap_or_else(|error| {
+    let mut paths = tail::matching(&settings.set).unwrap_or_else(|error| {
         findings.push(Finding::problem(chain(&error)));
         Vec::new()
     });
+    paths.retain(|path| match owners.get(path) {
+        Some(owner) => {
+            findings.push(Finding::note(format!(
+                "{} belongs to the [[file]] of {owner}, which comes first",
+                path.display()
+            )));
+            false
+        }
+        None => true,
+    });
+    let name = settings.set.patterns.first().cloned().unwrap_or_default();
+    owners.extend(paths.iter().map(|path| (path.clone(), name.clone())));
     if paths.is_empty() && findings.is_empty() {
         findings.push(Finding::note(
             "no file matches now; one that appears is read from its first byte",

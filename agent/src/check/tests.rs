@@ -129,6 +129,21 @@ fn what_would_go_wrong_is_told_before_it_does() {
 }
 
 #[test]
+fn a_file_that_two_patterns_match_belongs_to_the_first() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("a.log"), "x\n").unwrap();
+    let settings = settings(
+        directory.path(),
+        "[[file]]\npath = \"DIR/*.log\"\n[[file]]\npath = \"DIR/a.log\"\n",
+    );
+    let report = checked(&settings, true);
+    let files: Vec<usize> = report.files.iter().map(|set| set.files.len()).collect();
+    assert_eq!(files, [1, 0]);
+    let notes = messages(&report, false).join("\n");
+    assert!(notes.contains("/*.log, which comes first"), "{notes}");
+}
+
+#[test]
 fn a_pipe_is_named_and_not_waited_for() {
     let directory = tempfile::tempdir().unwrap();
     let mode = nix::sys::stat::Mode::S_IRWXU;
