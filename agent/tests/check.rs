@@ -2,9 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Command, Output};
 use std::thread::JoinHandle;
 
@@ -110,6 +113,43 @@ fn an_endpoint_that_nobody_listens_at_is_a_problem() {
     let said = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(4), "{said}");
     assert!(said.contains("problem: GetLogEvents"), "{said}");
+}
+
+#[test]
+fn what_the_services_user_can_not_read_or_write_is_a_problem_with_a_remedy() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let allow =
+        |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    let (config, program) = (at.join("baker-agent.toml"), at.join("baker-agent"));
+    fs::write(at.join("a.log"), "x\n").unwrap();
+    let text = "[agent]\nstate_dir = \"AT/state/agent\"\ninstance_id = \"i-1\"\n[[file]]\npath = \"AT/a.log\"\n";
+    fs::write(&config, text.replace("AT", at.to_str().unwrap())).unwrap();
+    fs::copy(env!("CARGO_BIN_EXE_baker-agent"), &program).unwrap();
+    fs::create_dir(at.join("state")).unwrap();
+    allow(at, 0o755);
+    allow(&config, 0o644);
+    allow(&program, 0o755);
+    allow(&at.join("a.log"), 0o000);
+    allow(&at.join("state"), 0o555);
+    let mut check = Command::new(&program);
+    check
+        .args(["check", "--offline", "--config"])
+        .arg(&config)
+        .env_clear();
+    if nix::unistd::geteuid().is_root() {
+        // `nobody`: root may read and write everything.
+        check.uid(65_534).gid(65_534);
+    }
+    let output = check.output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(4), "{said}");
+    assert!(said.contains("the group `adm` reads logs"), "{said}");
+    assert!(
+        said.contains("is not there, and this user can't make it"),
+        "{said}"
+    );
+    assert!(said.ends_with("2 problems, no notes\n"), "{said}");
 }
 
 #[test]

@@ -1,7 +1,6 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::*;
@@ -151,19 +150,4 @@ fn a_pipe_is_named_and_not_waited_for() {
     let settings = settings(directory.path(), "[[file]]\npath = \"DIR/pipe.log\"\n");
     let report = checked(&settings, true);
     assert!(messages(&report, true)[0].contains("is no regular file"));
-}
-
-#[test]
-fn a_file_that_this_user_can_not_read_is_a_problem_with_a_remedy() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("a.log");
-    fs::write(&path, "x\n").unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
-    if fs::File::open(&path).is_ok() {
-        eprintln!("skipped: root reads everything");
-        return;
-    }
-    let settings = settings(directory.path(), "[[file]]\npath = \"DIR/a.log\"\n");
-    let report = checked(&settings, true);
-    assert!(messages(&report, true)[0].contains("the group `adm` reads logs"));
 }
