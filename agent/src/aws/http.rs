@@ -1,6 +1,7 @@
 //! The HTTP client under the SDK: one pool of connections for everything, TLS only where it is needed, proxies and private
 //! certificate authorities as every AWS tool takes them.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -31,7 +32,7 @@ const METADATA_VARIABLE: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT";
 const PROXY_VARIABLES: [&str; 3] = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"];
 
 /// Through which proxy requests go.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub enum Proxy {
     /// As `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` say.
     #[default]
@@ -45,6 +46,23 @@ pub enum Proxy {
         /// Hosts, domains and networks to reach without it, separated by commas.
         except: String,
     },
+}
+
+impl fmt::Debug for Proxy {
+    /// Without user and password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Proxy::Environment => f.write_str("Environment"),
+            Proxy::Direct => f.write_str("Direct"),
+            Proxy::Through { url, except } => {
+                let host = url.rsplit_once('@').map_or(url.as_str(), |(_, host)| host);
+                f.debug_struct("Through")
+                    .field("host", &host)
+                    .field("except", except)
+                    .finish()
+            }
+        }
+    }
 }
 
 /// Connections can't be made as asked for.
@@ -83,7 +101,6 @@ pub struct Http {
     shared: Arc<Shared>,
 }
 
-#[derive(Debug)]
 struct Shared {
     proxy: ProxyConfig,
     tls: TlsContext,
@@ -92,6 +109,16 @@ struct Shared {
     metadata: Option<String>,
     /// One set of connections per pair of (connect, read) time limits. In practice two: ours, and the metadata service's.
     routes: Mutex<Vec<(Limits, SharedHttpConnector)>>,
+}
+
+impl fmt::Debug for Shared {
+    /// Without the proxy, whose URL may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("direct", &self.proxy.is_disabled())
+            .field("max_idle_connections", &self.max_idle_connections)
+            .finish_non_exhaustive()
+    }
 }
 
 type Limits = (Option<Duration>, Option<Duration>);
@@ -363,5 +390,17 @@ mod tests {
             except: "localhost".into(),
         };
         assert!(Http::new(None, &proxy, 1).is_ok());
+    }
+
+    #[test]
+    fn a_proxy_s_password_is_never_shown() {
+        let proxy = Proxy::Through {
+            url: "http://user:secret@proxy:3128".into(),
+            except: "localhost".into(),
+        };
+        let http = Http::new(None, &proxy, 1).unwrap();
+        let shown = format!("{proxy:?} {http:?}");
+        assert!(shown.contains("proxy:3128"), "{shown}");
+        assert!(!shown.contains("secret"), "{shown}");
     }
 }

@@ -33,6 +33,9 @@ const SLOWEST_LINK_BYTES_PER_S: u64 = 64 * 1024;
 /// For credentials alone, so that a dead metadata service is told as such, and not as a call that timed out.
 const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Comes before `AWS_ENDPOINT_URL`. The SDK knows it by itself; messages name it.
+const ENDPOINT_VARIABLE: &str = "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS";
+
 /// Where and how CloudWatch Logs is reached.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -142,7 +145,13 @@ impl Logs {
         if let Some(url) = &options.endpoint_url {
             loader = loader.endpoint_url(url);
         }
-        Logs::over(&loader.load().await, options)
+        let mut logs = Logs::over(&loader.load().await, options)?;
+        if options.endpoint_url.is_none()
+            && let Ok(url) = std::env::var(ENDPOINT_VARIABLE)
+        {
+            logs.endpoint = Some(url);
+        }
+        Ok(logs)
     }
 
     /// The same over a configuration that is loaded already: of `options`, only `gzip` and `timeouts` count.
