@@ -34,8 +34,8 @@ where
         Err(_) => {
             let (seen, what) = match handed.over() {
                 true => (Seen::NoAnswer, "no answer"),
-                // A connection has a shorter limit of its own.
-                false => (Seen::NotSent, "no credentials"),
+                // Nothing else takes time before a request is handed over.
+                false => (Seen::NoCredentials, "no credentials"),
             };
             let words = format!("{what} within {limit:?}");
             Err(told(place, seen, None, &words, None, None))
@@ -54,9 +54,9 @@ where
             status: answer.status().as_u16(),
             code,
         },
-        None if !handed.over() => match find::<CredentialsError>(error) {
-            Some(_) => Seen::NoCredentials,
-            None => Seen::NotSent,
+        None if !handed.over() => match no_credentials(error) {
+            true => Seen::NoCredentials,
+            false => Seen::NotSent,
         },
         None if never_connected(error) => Seen::NotSent,
         None => Seen::NoAnswer,
@@ -103,6 +103,13 @@ fn told(
         ),
         retry_after,
     }
+}
+
+/// Whether there were no credentials to sign with. That they did not come in time has no type of its own in the SDK; should its
+/// words change, the failure still counts as not sent.
+fn no_credentials(error: &(dyn Error + 'static)) -> bool {
+    find::<CredentialsError>(error).is_some()
+        || causes(error).contains("identity resolver timed out")
 }
 
 /// Whether the HTTP client says that it got no connection: then nothing was sent on it.

@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::time::{Duration, SystemTime};
 
+use aws_config::identity::IdentityCache;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::future::ProvideCredentials as Provided;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
@@ -146,35 +147,61 @@ async fn the_time_the_service_asks_for_is_handed_on() {
 
 /// A provider that fails, or never answers.
 #[derive(Debug)]
-struct NoCredentials;
+enum NoCredentials {
+    Fails,
+    Hangs,
+}
 
 impl ProvideCredentials for NoCredentials {
     fn provide_credentials<'a>(&'a self) -> Provided<'a>
     where
         Self: 'a,
     {
-        Provided::ready(Err(CredentialsError::not_loaded("nobody has any")))
+        match self {
+            NoCredentials::Fails => {
+                Provided::ready(Err(CredentialsError::not_loaded("nobody has any")))
+            }
+            NoCredentials::Hangs => Provided::new(std::future::pending()),
+        }
     }
 }
 
 #[tokio::test]
 async fn without_credentials_nothing_is_sent_and_the_remedy_is_told() {
-    let server = Server::start(|_| Reply::json("{}"));
-    let config = config(&server.url(), Http::direct())
-        .into_builder()
-        .credentials_provider(SharedCredentialsProvider::new(NoCredentials))
-        .build();
-    let failure = Logs::over(&config, &Options::default())
-        .unwrap()
-        .put(&target(), body(), None)
-        .await
-        .unwrap_err();
-    assert_eq!(failure.kind, FailureKind::Denied, "{failure:?}");
-    assert!(
-        failure.message.contains("give the instance a role"),
-        "{failure:?}"
-    );
-    assert_eq!(server.requests().len(), 0);
+    for (provider, load_timeout, call) in [
+        (NoCredentials::Fails, 60_000, 60_000),
+        // The provider hangs: first the limit for credentials is over, then the call's own.
+        (NoCredentials::Hangs, 100, 60_000),
+        (NoCredentials::Hangs, 60_000, 100),
+    ] {
+        let server = Server::start(|_| Reply::json("{}"));
+        let cache = IdentityCache::lazy()
+            .load_timeout(Duration::from_millis(load_timeout))
+            .build();
+        let config = config(&server.url(), Http::direct())
+            .into_builder()
+            .credentials_provider(SharedCredentialsProvider::new(provider))
+            .identity_cache(cache)
+            .build();
+        let options = Options {
+            timeouts: Timeouts {
+                call: Duration::from_millis(call),
+                ..Timeouts::default()
+            },
+            ..Options::default()
+        };
+        let failure = Logs::over(&config, &options)
+            .unwrap()
+            .put(&target(), body(), None)
+            .await
+            .unwrap_err();
+        assert_eq!(failure.kind, FailureKind::Denied, "{failure:?}");
+        assert!(
+            failure.message.contains("give the instance a role"),
+            "{failure:?}"
+        );
+        assert_eq!(server.requests().len(), 0);
+    }
 }
 
 /// A date as HTTP writes it.
