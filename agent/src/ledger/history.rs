@@ -164,3 +164,62 @@ impl History {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::{History, IN_ALL, PER_STREAM_IN_DOUBT};
+    use crate::account::{BatchId, GenerationId, Part, Span};
+    use crate::ledger::Intent;
+    use crate::ledger::testing::target;
+    use crate::target::Target;
+
+    fn intent(number: u64, target: &Arc<Target>) -> Intent {
+        let span = Span {
+            generation: GenerationId(0),
+            start: number,
+            end: number + 1,
+        };
+        let not_shipped = Vec::new();
+        Intent {
+            batch: BatchId(number),
+            target: Arc::clone(target),
+            parts: vec![Part { span, not_shipped }],
+            first_ms: 0,
+            last_ms: 0,
+            sha256: [0; 32],
+            sent_ms: 0,
+        }
+    }
+
+    #[test]
+    fn is_bounded_however_many_streams_there_are() {
+        let mut history = History::default();
+        let streams: Vec<_> = (0..200).map(target).collect();
+        for number in 0..60 {
+            for stream in &streams {
+                history.remember(&intent(number, stream), std::iter::empty());
+            }
+        }
+        let kept = streams.iter().map(|each| history.spans(each, 0, 0));
+        let lengths: Vec<usize> = kept.map(|spans| spans.len()).collect();
+        assert_eq!(lengths.iter().sum::<usize>(), IN_ALL);
+        // The longest are shortened: none is left with nothing.
+        assert!(lengths.iter().all(|length| *length >= 40), "{lengths:?}");
+        assert_eq!(history.batches, IN_ALL);
+    }
+
+    #[test]
+    fn is_bounded_however_long_a_batch_stays_in_doubt() {
+        let mut history = History::default();
+        let stream = target(0);
+        let doubtful = intent(1_000_000, &stream);
+        for number in 0..2_000 {
+            history.remember(&intent(number, &stream), std::iter::once(&doubtful));
+        }
+        let spans = history.spans(&stream, 0, 0);
+        assert_eq!(spans.len(), PER_STREAM_IN_DOUBT);
+        assert_eq!(spans[spans.len() - 1].start, 1_999);
+    }
+}

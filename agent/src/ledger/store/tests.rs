@@ -196,6 +196,16 @@ fn a_sector_that_was_lost_later_is_not_taken_for_one_that_was_never_written() {
         };
         assert!(states.contains(&state), "{sector}");
     }
+
+    // Of a snapshot, every sector was synced before its header was written.
+    drop(open(&memory));
+    let b = memory.segment(Slot::B).unwrap();
+    for sector in (BODY as usize..written_to(&b) as usize).step_by(512) {
+        let mut lost = b.clone();
+        lost[sector..sector + 512].fill(0);
+        let found = recover(Some(&a), Some(&lost));
+        assert!(matches!(found, Found::Damaged { .. }), "{sector}");
+    }
 }
 
 #[test]

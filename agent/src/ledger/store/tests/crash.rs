@@ -69,7 +69,7 @@ impl Promised {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
     #[test]
     fn nothing_that_was_promised_is_lost_and_nothing_is_there_by_half(steps in steps()) {
         let memory = Memory::new();
