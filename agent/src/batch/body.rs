@@ -15,7 +15,8 @@ pub(super) const TAIL: &[u8] = b"]}";
 const ESCAPED_BYTES_MAX: usize = 6;
 /// A long message is escaped by pieces, so that a full buffer is soon enough found to be short of room for the fast way.
 const PIECE_BYTES: usize = 4096;
-const WORD: usize = size_of::<u64>();
+/// How many bytes are looked at in one go.
+const WORD: usize = if cfg!(target_arch = "x86_64") { 16 } else { 8 };
 
 /// An upper bound for [`escape`] of that many bytes, cheap to tell.
 pub(super) const fn escaped_bound(bytes: usize) -> usize {
@@ -120,13 +121,11 @@ fn escape_words(text: &[u8], out: &mut [MaybeUninit<u8>]) -> usize {
     let (mut from, mut to) = (0, 0);
     while let Some(word) = text.get(from..).and_then(<[u8]>::first_chunk::<WORD>) {
         out[to..to + WORD].write_copy_of_slice(word);
-        let found = special(u64::from_le_bytes(*word));
-        if found == 0 {
+        let Some(clean) = first_special(word) else {
             from += WORD;
             to += WORD;
             continue;
-        }
-        let clean = found.trailing_zeros() as usize / 8;
+        };
         to += clean;
         let byte = text[from + clean];
         from += clean + 1;
@@ -160,17 +159,41 @@ fn escape_runs(text: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(&text[from..]);
 }
 
-/// Marks the bytes of a word that JSON escapes by their highest bit. Only the lowest mark is exact: a borrow may set others above it.
+/// Where the first byte is that JSON escapes. SSE2 is part of every x86-64.
+#[cfg(target_arch = "x86_64")]
 #[inline]
-fn special(word: u64) -> u64 {
+fn first_special(word: &[u8; WORD]) -> Option<usize> {
+    use std::arch::x86_64::{
+        _mm_cmpeq_epi8, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set_epi64x,
+        _mm_set1_epi8,
+    };
+    let bits = u128::from_le_bytes(*word);
+    // SAFETY: these need SSE2 and nothing else.
+    let found = unsafe {
+        let bytes = _mm_set_epi64x((bits >> 64) as i64, bits as i64);
+        let quotes = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(b'"' as i8));
+        let backslashes = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(b'\\' as i8));
+        let control = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
+        _mm_movemask_epi8(_mm_or_si128(_mm_or_si128(quotes, backslashes), control))
+    };
+    (found != 0).then(|| found.trailing_zeros() as usize)
+}
+
+/// Where the first byte is that JSON escapes: marks by their highest bit the bytes that are. Only the lowest mark is exact, since a
+/// borrow may set others above it.
+#[cfg(not(target_arch = "x86_64"))]
+#[inline]
+fn first_special(word: &[u8; WORD]) -> Option<usize> {
     const ONES: u64 = u64::from_le_bytes([1; WORD]);
     const HIGHS: u64 = ONES << 7;
-    let quote = word ^ (ONES * b'"' as u64);
-    let backslash = word ^ (ONES * b'\\' as u64);
-    let below_space = word.wrapping_sub(ONES * b' ' as u64) & !word;
-    let is_quote = quote.wrapping_sub(ONES) & !quote;
-    let is_backslash = backslash.wrapping_sub(ONES) & !backslash;
-    (below_space | is_quote | is_backslash) & HIGHS
+    let word = u64::from_le_bytes(*word);
+    let quotes = word ^ (ONES * b'"' as u64);
+    let backslashes = word ^ (ONES * b'\\' as u64);
+    let control = word.wrapping_sub(ONES * b' ' as u64) & !word;
+    let quotes = quotes.wrapping_sub(ONES) & !quotes;
+    let backslashes = backslashes.wrapping_sub(ONES) & !backslashes;
+    let found = (control | quotes | backslashes) & HIGHS;
+    (found != 0).then(|| found.trailing_zeros() as usize / 8)
 }
 
 /// What a byte becomes, and how much of it counts; `None`: it stays.

@@ -420,7 +420,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     /// Whatever comes in whatever order: each batch is valid, each event is in exactly one, and memory stays within its bound.
     #[test]

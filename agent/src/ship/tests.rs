@@ -64,7 +64,7 @@ impl Service {
         }
     }
 
-    fn perform(&mut self, what: &What, fault: Fault, now_ms: u64) -> Answer {
+    fn perform(&mut self, what: &What, fault: Fault, start_ms: u64, end_ms: u64) -> Answer {
         let fail = |failure| match what {
             What::Put { .. } => Answer::Put(Err(failure)),
             What::ReadBack { .. } | What::Recall { .. } => Answer::Events(Err(failure)),
@@ -88,14 +88,14 @@ impl Service {
             Fault::Denied => (Some(FailureKind::Denied), None),
             Fault::Other => (Some(FailureKind::Other), None),
         };
-        let done = then.map(|visible_ms| {
-            self.take(
-                what,
-                now_ms,
-                now_ms + visible_ms,
-                matches!(fault, Fault::Half { .. }),
-            )
-        });
+        // What goes well is done at once, however long the answer takes.
+        let now_ms = if matches!(fault, Fault::None) {
+            start_ms
+        } else {
+            end_ms
+        };
+        let half = matches!(fault, Fault::Half { .. });
+        let done = then.map(|visible_ms| self.take(what, now_ms, now_ms + visible_ms, half));
         match (kind, done) {
             (Some(kind), _) => fail(Self::failure(kind)),
             (None, Some(Ok(answer))) => answer,
@@ -374,7 +374,7 @@ impl World {
         }
         let (fault, took_ms) = faults.next().unwrap_or((Fault::None, 10));
         let end_ms = self.now_ms + took_ms;
-        let answer = self.service.perform(&call.what, fault, end_ms);
+        let answer = self.service.perform(&call.what, fault, self.now_ms, end_ms);
         self.answers.insert((end_ms, call.id), answer);
     }
 
@@ -499,17 +499,26 @@ fn an_equal_line_that_is_under_way_is_awaited_before_anything_is_counted() {
             Fault::LostAfter { visible_ms: 4999 },
         ] {
             let (first, mut faults) = settled_in();
-            faults.extend([(lost, 10), (other, 7000)]);
-            run(
-                vec![
-                    first,
-                    plan(0, 1000, &[(5, "a")]),
-                    plan(0, 1000, &[(5, "a")]),
-                ],
-                faults,
-            );
+            // The third one goes well and shows that the service is there: the stream could be read.
+            faults.extend([(lost, 10), (other, 7000), (Fault::None, 20)]);
+            let plans = ["a", "a", "b"].map(|line| plan(0, 1000, &[(5, line)]));
+            run(std::iter::once(first).chain(plans).collect(), faults);
         }
     }
+}
+
+#[test]
+fn what_becomes_visible_piece_by_piece_is_awaited() {
+    let (first, mut faults) = settled_in();
+    // The second of the lines is visible just before the stream is read back, the first just after.
+    faults.push((
+        Fault::LostAfter {
+            visible_ms: SETTLE_MS + 3,
+        },
+        10,
+    ));
+    let world = run(vec![first, plan(0, 1000, &[(5, "a"), (6, "b")])], faults);
+    assert_eq!(world.shipping.counters().found_events, 2);
 }
 
 #[test]
