@@ -156,6 +156,18 @@ fn a_file_says_it_stronger_than_the_defaults() {
 }
 
 #[test]
+fn groups_of_one_file_each_may_differ_in_what_they_keep() {
+    let text = "[[file]]\npath = \"/a\"\ngroup = \"/x/{file}\"\nretention_days = 30\n\
+                [[file]]\npath = \"/b\"\ngroup = \"/x/{file}\"\n";
+    parsed(text, &[]).unwrap();
+    let problems = parsed(&text.replace("/x/{file}", "x"), &[]).unwrap_err();
+    assert!(
+        problems.contains("two values for its retention"),
+        "{problems}"
+    );
+}
+
+#[test]
 fn included_files_add_log_files_under_the_defaults_of_the_main_one() {
     let settings = parsed(
         "[defaults]\nretention_days = 7\n",

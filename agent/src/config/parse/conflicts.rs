@@ -1,6 +1,7 @@
 //! What two `[[file]]` tables may not both say.
 
-use super::file::{Entry, Said};
+use super::file::Entry;
+use super::said::Said;
 use crate::config::diagnostics::Problem;
 
 /// Reports files that are named twice, and groups that are described in two ways.
@@ -38,7 +39,14 @@ fn report_groups(entries: &[Entry], defaults: &Said, problems: &mut Vec<Problem>
         .map(|entry| (entry, entry.said.clone().or(defaults)))
         .collect();
     for (at, (entry, said)) in settled.iter().enumerate() {
-        let Some(group) = &said.group else { continue };
+        // With the file's path in its name there is a group for each file.
+        let Some(group) = said
+            .group
+            .as_ref()
+            .filter(|group| !group.tells_files_apart())
+        else {
+            continue;
+        };
         let Some((earlier, other)) = settled[..at]
             .iter()
             .find(|(_, other)| other.group.as_ref() == Some(group))

@@ -4,6 +4,7 @@ mod agent;
 mod conflicts;
 mod file;
 mod rules;
+mod said;
 mod table;
 
 use std::collections::BTreeSet;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 
 use toml::de::{DeTable, Error};
 
-use self::file::Said;
+use self::said::Said;
 use self::table::{File, Key, Table, key};
 use super::Settings;
 use super::diagnostics::{Problem, SourceText};
@@ -35,7 +36,7 @@ pub(super) fn tables() -> Vec<(&'static str, Vec<Key>)> {
         ("[agent]", agent::AGENT.to_vec()),
         ("[limits]", agent::LIMITS.to_vec()),
         ("[ship]", agent::SHIP.to_vec()),
-        ("[defaults]", file::SHARED.to_vec()),
+        ("[defaults]", said::SHARED.to_vec()),
         ("[[file]]", file::OWN.to_vec()),
     ]
 }
@@ -55,7 +56,7 @@ pub(super) fn parse(
     named |= !read(main, &mut problems, |file, document| {
         let top = Table::strict(file, "the configuration", 0..0, document, DOCUMENT);
         agent::read(&top, &mut settings);
-        defaults = file::read_defaults(&top);
+        defaults = Said::defaults(&top);
         entries.extend(file::read_files(&top));
         named |= top.has("file");
     });
