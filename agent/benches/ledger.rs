@@ -288,6 +288,7 @@ fn found(generation: u64) -> Record {
         path: PathBuf::from(format!("/var/log/nginx/access-{generation}.log")),
         target: target(),
         from: 0,
+        at_ms: 1_699_999_999_000,
     }
 }
 

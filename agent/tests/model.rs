@@ -82,8 +82,9 @@ fn run(actions: Vec<Action>, seed: u64) -> Result<(), TestCaseError> {
             } => world.writer.write(file, lines, repeat, world.now.unix_ms),
             Action::Half { file } => world.writer.half(file, world.now.unix_ms),
             Action::Rename { file } => world.writer.rename(file),
-            // A copy of a file whose beginning the agent never saw can't be told from a stranger.
-            Action::CopyTruncate { file, .. } if !world.writer.is_known(file) => {}
+            // Of a file whose beginning the agent never saw, nothing can be recognised afterwards.
+            Action::CopyTruncate { file, .. } | Action::Delete { file }
+                if !world.writer.is_known(file) => {}
             Action::CopyTruncate { file, meanwhile } => {
                 let unix_ms = world.now.unix_ms;
                 world.writer.copy(file);

@@ -26,6 +26,8 @@ pub enum Record {
         target: Arc<Target>,
         /// The first byte to ship.
         from: u64,
+        /// When, Unix milliseconds.
+        at_ms: i64,
     },
     /// More of its head is known.
     Identified {
@@ -165,6 +167,6 @@ pub struct Carried {
     pub settled: Vec<(u64, u64)>,
     /// What became of them.
     pub totals: Totals,
-    /// When some of it landed last, Unix milliseconds.
-    pub shipped_ms: Option<i64>,
+    /// When it was found, or some of it landed last, Unix milliseconds.
+    pub last_ms: i64,
 }

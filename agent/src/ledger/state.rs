@@ -39,8 +39,8 @@ pub struct Known {
     pub seen: u64,
     /// Its size, if no byte will be added to it.
     pub ended: Option<u64>,
-    /// When some of it landed last, Unix milliseconds.
-    pub shipped_ms: Option<i64>,
+    /// When it was found, or some of it landed last, Unix milliseconds.
+    pub last_ms: i64,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -78,9 +78,11 @@ impl State {
                 path,
                 target,
                 from,
+                at_ms,
             } => {
                 let mut found =
                     Generation::new(*identity, Arc::clone(set), path.clone(), Arc::clone(target));
+                found.touch(*at_ms);
                 found.see(*from);
                 found.settle(
                     Span {
@@ -365,7 +367,7 @@ impl State {
             let generation = self.generation_mut(part.span.generation)?;
             generation.answered(part.span);
             generation.settle(part.span, &part.not_shipped)?;
-            generation.shipped_at(landing.at_ms);
+            generation.touch(landing.at_ms);
         }
         self.events = self.events.saturating_add(landing.events);
         self.history.remember(&intent, self.in_flight.values());

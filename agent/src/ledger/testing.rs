@@ -113,6 +113,7 @@ fn found(state: &State, which: u16, length: u16) -> Record {
         path: PathBuf::from("/var/log/app.log"),
         target: target(which % 3),
         from: u64::from(length % 3) * 100,
+        at_ms: 1_699_999_999_000,
     }
 }
 

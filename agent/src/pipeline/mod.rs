@@ -107,13 +107,16 @@ pub enum OpenError {
 }
 
 impl Step {
-    /// Whether `records` have to be durable before `calls` are performed: a batch is about to leave, or a generation was
-    /// found, whose rotated copies the next life looks for only if it is known.
+    /// Whether `records` have to be durable before `calls` are performed: a batch is about to leave, or more is known of what
+    /// tells a generation from others. The next life finds its rotated copies by that alone.
     #[must_use]
     pub fn is_binding(&self) -> bool {
-        self.records
-            .iter()
-            .any(|record| matches!(record, Record::Intent(_) | Record::Found { .. }))
+        self.records.iter().any(|record| {
+            matches!(
+                record,
+                Record::Intent(_) | Record::Found { .. } | Record::Identified { .. }
+            )
+        })
     }
 
     /// Whether there is nothing to do.
@@ -258,6 +261,7 @@ impl Engine {
                         path: path.clone(),
                         target: Arc::clone(&target),
                         from,
+                        at_ms: now.unix_ms,
                     });
                 } else if self
                     .books
@@ -554,7 +558,7 @@ fn known(known: ledger::Known) -> tail::Known {
         path: known.path,
         settled_to: known.settled_to,
         seen: known.seen,
-        last_ms: known.shipped_ms,
+        last_ms: Some(known.last_ms),
     }
 }
 

@@ -54,6 +54,9 @@ impl Troubles {
     }
 }
 
+/// So much a clock may be off before people are told: well below what the service refuses.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
+
 /// What is counted since the start.
 #[derive(Default)]
 pub(super) struct Counts {
@@ -104,6 +107,25 @@ impl Engine {
             }
         }
         std::mem::take(&mut self.troubles.news)
+    }
+
+    /// By how many milliseconds this host's clock is ahead of the service's.
+    pub fn clock_ahead(&mut self, ahead_ms: i64) {
+        const SUBJECT: &str = "this host's clock";
+        let off = Duration::from_millis(ahead_ms.unsigned_abs());
+        if off < CLOCK_TOLERANCE {
+            self.troubles.clear(SUBJECT);
+        } else if !self.troubles.standing.contains_key(SUBJECT) {
+            let direction = if ahead_ms > 0 { "ahead of" } else { "behind" };
+            self.troubles.report(
+                SUBJECT.into(),
+                format!(
+                    "it is {} {direction} CloudWatch's: lines without a time of their own are stamped wrong, signatures are \
+                     refused from five minutes on, and events from two hours ahead on; let chrony or systemd-timesyncd set it",
+                    humantime::format_duration(Duration::from_secs(off.as_secs()))
+                ),
+            );
+        }
     }
 
     /// The ledger can't be written, or can be again.

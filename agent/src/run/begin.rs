@@ -69,8 +69,7 @@ pub(super) fn open_ledger(
         How::SetAside { to, why } => log.say(
             Level::Error,
             &format!(
-                "the ledger can't be trusted: {why}. It is kept as {}. What is certain of it was taken over; lines that were \
-                 shipped after that may be shipped again",
+                "the ledger can't be trusted: {why}. It is kept as {}",
                 to.display()
             ),
         ),
@@ -107,6 +106,7 @@ fn of_another(theirs: &State) -> Vec<Record> {
             path: generation.path().to_owned(),
             target: generation.target().clone(),
             from: 0,
+            at_ms: generation.last_ms(),
         });
         if generation.seen() > 0 {
             records.push(Record::Settled {

@@ -10,6 +10,8 @@ use crate::status::Status;
 pub(super) enum Message {
     /// The service answered.
     Answer(CallId, Answer),
+    /// By how many milliseconds this host's clock is ahead of the service's.
+    Clock(i64),
     /// The ledger can't be written (`Some`), or can be again.
     Ledger(Option<String>),
     /// Somebody asks how things stand.

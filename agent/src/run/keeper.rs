@@ -1,7 +1,9 @@
 //! The thread that writes the ledger: what must be durable before a call leaves, is.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
+use std::thread;
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
@@ -30,6 +32,8 @@ pub(super) struct Keeper {
     pub(super) steps: Receiver<Step>,
     pub(super) calls: UnboundedSender<Outgoing>,
     pub(super) inbox: Arc<Inbox>,
+    /// Set when the agent ends: a ledger that can't be written then is no reason to wait.
+    pub(super) ending: Arc<AtomicBool>,
 }
 
 impl Keeper {
@@ -71,7 +75,10 @@ impl Keeper {
             }
             self.store.append(&step.records);
         }
-        self.write(durable);
+        if !self.write(durable) {
+            // What must not leave without its intent does not leave.
+            return;
+        }
         for call in outgoing {
             // Without a receiver the agent is being stopped: the intent is written, the next start deals with it.
             let _ = self.calls.send(call);
@@ -83,31 +90,28 @@ impl Keeper {
         }
     }
 
-    /// Writes what was appended; returns when it is durable, if it has to be.
-    fn write(&mut self, durable: bool) {
+    /// Writes what was appended; returns when it is durable, if it has to be. False if the agent ended before.
+    fn write(&mut self, durable: bool) -> bool {
+        if !durable {
+            // What need not be durable goes with the next commit.
+            let _ = self.store.flush();
+            return true;
+        }
         let mut failed = false;
-        loop {
-            let written = if durable {
-                self.store.commit()
-            } else {
-                self.store.flush()
-            };
-            match written {
-                Ok(()) => break,
-                // What need not be durable goes with the next commit.
-                Err(_) if !durable => break,
-                Err(error) => {
-                    if !failed {
-                        self.inbox.push(Message::Ledger(Some(error.to_string())));
-                    }
-                    failed = true;
-                    std::thread::sleep(RETRY_PAUSE);
-                }
+        while let Err(error) = self.store.commit() {
+            if self.ending.load(Ordering::Relaxed) {
+                return false;
             }
+            if !failed {
+                self.inbox.push(Message::Ledger(Some(error.to_string())));
+            }
+            failed = true;
+            thread::sleep(RETRY_PAUSE);
         }
         if failed {
             self.inbox.push(Message::Ledger(None));
         }
+        true
     }
 }
 

@@ -10,6 +10,7 @@ mod keeper;
 
 use std::io;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -123,7 +124,9 @@ async fn serve(
 
     let (steps, written) = mpsc::channel();
     let (calls, outgoing) = unbounded_channel();
+    let ending = Arc::new(AtomicBool::new(false));
     let keeper = Keeper {
+        ending: Arc::clone(&ending),
         store,
         state,
         steps: written,
@@ -168,6 +171,7 @@ async fn serve(
     while let Ok(notice) = notices.try_recv() {
         tell(log, &notice);
     }
+    ending.store(true, Ordering::Relaxed);
     let outcome = outcome?;
     // The engine has dropped its end, so the keeper writes what it has and ends.
     driving.join().map_err(|_| RunError::Broken)?;
@@ -234,6 +238,7 @@ fn drive(
             let now = clock.now();
             match message {
                 Message::Answer(id, answer) => engine.answer(id, answer, now),
+                Message::Clock(ahead_ms) => engine.clock_ahead(ahead_ms),
                 Message::Ledger(trouble) => engine.ledger_trouble(trouble),
                 Message::Report(reply) => {
                     // Who asked may have gone.
@@ -268,6 +273,9 @@ async fn perform(logs: Rc<Logs>, mut calls: UnboundedReceiver<Outgoing>, inbox: 
                 // The engine answers these itself.
                 What::Recall { .. } => Answer::Events(Ok(Vec::new())),
             };
+            if let Some(ahead_ms) = logs.clock_ahead_ms() {
+                inbox.push(Message::Clock(ahead_ms));
+            }
             inbox.push(Message::Answer(call.id, answer));
         });
     }

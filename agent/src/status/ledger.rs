@@ -115,6 +115,7 @@ mod tests {
             path: path.into(),
             target: Arc::new(target),
             from: 0,
+            at_ms: 1_699_999_999_000,
         }
     }
 

@@ -55,6 +55,7 @@ impl<'b> Reader<'b, '_> {
                 path: self.path()?,
                 target: self.target()?,
                 from: self.number()?,
+                at_ms: self.time()?,
             },
             kind::IDENTIFIED => Record::Identified {
                 generation: self.generation()?,
@@ -121,7 +122,7 @@ impl<'b> Reader<'b, '_> {
                 ended: self.flag()?,
                 settled: self.many(Self::run)?,
                 totals: self.totals()?,
-                shipped_ms: self.option(Self::time)?,
+                last_ms: self.time()?,
             })),
             kind::RECENT => Record::Recent {
                 target: self.target()?,

@@ -21,6 +21,7 @@ pub(in crate::ledger) fn encode(record: &Record, out: &mut Vec<u8>) {
             path,
             target,
             from,
+            at_ms,
         } => {
             to.byte(kind::FOUND);
             to.number(generation.0);
@@ -29,6 +30,7 @@ pub(in crate::ledger) fn encode(record: &Record, out: &mut Vec<u8>) {
             to.path(path);
             to.target(target);
             to.number(*from);
+            to.time(*at_ms);
         }
         Record::Identified { generation, head } => {
             to.byte(kind::IDENTIFIED);
@@ -120,7 +122,7 @@ pub(in crate::ledger) fn encode(record: &Record, out: &mut Vec<u8>) {
                 to.number(end - start);
             }
             to.totals(&carried.totals);
-            to.option(carried.shipped_ms, Writer::time);
+            to.time(carried.last_ms);
         }
         Record::Recent { target, batches } => {
             to.byte(kind::RECENT);

@@ -31,7 +31,7 @@ pub struct Generation {
     settled: Intervals,
     in_flight: Intervals,
     totals: Totals,
-    shipped_ms: Option<i64>,
+    last_ms: i64,
 }
 
 impl Generation {
@@ -51,7 +51,7 @@ impl Generation {
             settled: Intervals::default(),
             in_flight: Intervals::default(),
             totals: Totals::default(),
-            shipped_ms: None,
+            last_ms: i64::MIN,
         }
     }
 
@@ -115,10 +115,10 @@ impl Generation {
         self.ended.then_some(self.seen)
     }
 
-    /// When some of it landed last, Unix milliseconds.
+    /// When it was found, or some of it landed last, Unix milliseconds.
     #[must_use]
-    pub fn shipped_ms(&self) -> Option<i64> {
-        self.shipped_ms
+    pub fn last_ms(&self) -> i64 {
+        self.last_ms
     }
 
     pub(super) fn next_gap(&self, at: u64) -> Gap {
@@ -150,7 +150,7 @@ impl Generation {
             settled_to: self.settled_to(),
             seen: self.seen,
             ended: self.ended(),
-            shipped_ms: self.shipped_ms,
+            last_ms: self.last_ms,
         }
     }
 
@@ -209,8 +209,8 @@ impl Generation {
         Ok(())
     }
 
-    pub(super) fn shipped_at(&mut self, ms: i64) {
-        self.shipped_ms = self.shipped_ms.max(Some(ms));
+    pub(super) fn touch(&mut self, ms: i64) {
+        self.last_ms = self.last_ms.max(ms);
     }
 
     pub(super) fn carried(&self, id: GenerationId) -> Carried {
@@ -224,7 +224,7 @@ impl Generation {
             ended: self.ended,
             settled: self.settled.runs().to_vec(),
             totals: self.totals,
-            shipped_ms: self.shipped_ms,
+            last_ms: self.last_ms,
         }
     }
 
@@ -238,7 +238,7 @@ impl Generation {
         generation.seen = carried.seen;
         generation.ended = carried.ended;
         generation.totals = carried.totals;
-        generation.shipped_ms = carried.shipped_ms;
+        generation.last_ms = carried.last_ms;
         for (start, end) in &carried.settled {
             let span = Span {
                 generation: carried.generation,

@@ -33,6 +33,7 @@ fn found(generation: u64, from: u64) -> Record {
         path: PathBuf::from("/var/log/nginx/access.log"),
         target: target("i-1"),
         from,
+        at_ms: 1_699_999_999_000,
     }
 }
 
@@ -123,7 +124,7 @@ fn every_byte_has_one_fate_and_they_add_up() {
     );
     assert_eq!(generation.totals().lost(), 300);
     assert_eq!(generation.pending(), 300);
-    assert_eq!(generation.shipped_ms(), Some(1_700_000_000_000));
+    assert_eq!(generation.last_ms(), 1_700_000_000_000);
     assert_eq!(state.events_shipped(), 3);
     let all = state.overall();
     assert_eq!(all.seen, all.totals.sum() + all.pending);
