@@ -14,13 +14,13 @@ use std::thread::JoinHandle;
 const NO_STREAM: &str = r#"{"__type":"ResourceNotFoundException","message":"The specified log stream does not exist."}"#;
 const NO_PERMISSION: &str = r#"{"__type":"AccessDeniedException","message":"User is not authorized to perform: logs:PutLogEvents"}"#;
 
-/// A service that gives each request the next of these answers; returns the operations that it was asked for.
-fn service(answers: Vec<(u16, &'static str)>) -> (String, JoinHandle<Vec<String>>) {
+/// A service that gives each request the next of these answers (status, body, date); returns the operations that it was asked for.
+fn service(answers: Vec<(u16, &'static str, &'static str)>) -> (String, JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let thread = std::thread::spawn(move || {
         let mut asked = Vec::new();
-        for (status, body) in answers {
+        for (status, body, date) in answers {
             let (mut stream, _) = listener.accept().unwrap();
             let mut request = Vec::new();
             let mut byte = [0];
@@ -41,7 +41,7 @@ fn service(answers: Vec<(u16, &'static str)>) -> (String, JoinHandle<Vec<String>
             asked.push(header("x-amz-target").unwrap());
             write!(
                 stream,
-                "HTTP/1.1 {status} x\r\ncontent-type: application/x-amz-json-1.1\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+                "HTTP/1.1 {status} x\r\ncontent-type: application/x-amz-json-1.1\r\nconnection: close\r\ndate: {date}\r\ncontent-length: {}\r\n\r\n{body}",
                 body.len()
             )
             .unwrap();
@@ -79,7 +79,7 @@ fn check(endpoint_url: &str, arguments: &[&str]) -> Output {
 
 #[test]
 fn whoever_may_read_and_write_is_told_so_and_nothing_is_made() {
-    let (url, service) = service(vec![(400, NO_STREAM), (400, NO_STREAM)]);
+    let (url, service) = service(vec![(400, NO_STREAM, ""), (400, NO_STREAM, "")]);
     let output = check(&url, &[]);
     let said = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0), "{said}");
@@ -93,7 +93,7 @@ fn whoever_may_read_and_write_is_told_so_and_nothing_is_made() {
 
 #[test]
 fn a_missing_permission_is_a_problem_with_its_name() {
-    let (url, service) = service(vec![(400, NO_STREAM), (400, NO_PERMISSION)]);
+    let (url, service) = service(vec![(400, NO_STREAM, ""), (400, NO_PERMISSION, "")]);
     let output = check(&url, &["--output", "json"]);
     assert_eq!(output.status.code(), Some(4));
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -101,6 +101,19 @@ fn a_missing_permission_is_a_problem_with_its_name() {
     assert_eq!(finding["problem"], true);
     let message = finding["message"].as_str().unwrap();
     assert!(message.contains("allow logs:PutLogEvents"), "{message}");
+    service.join().unwrap();
+}
+
+#[test]
+fn a_clock_that_is_off_is_a_problem() {
+    let (url, service) = service(vec![
+        (400, NO_STREAM, "Mon, 01 Jan 2001 00:00:00 GMT"),
+        (400, NO_STREAM, "Mon, 01 Jan 2001 00:00:00 GMT"),
+    ]);
+    let output = check(&url, &[]);
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(4), "{said}");
+    assert!(said.contains("ahead of the service's: set it"), "{said}");
     service.join().unwrap();
 }
 

@@ -1,6 +1,7 @@
 //! Whether the service can be reached and lets this host in, asked in ways that change nothing.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -14,6 +15,9 @@ use crate::target::{GroupClass, Target};
 /// A stream's name has at most so many characters.
 /// Source: CreateLogStream, API reference.
 const MAX_STREAM_CHARACTERS: usize = 512;
+
+/// Signatures are taken for five minutes, and an answer's date has no fractions of a second.
+const CLOCK_TOLERANCE_MS: u64 = 60_000;
 
 /// The service.
 #[derive(Debug, Clone, Serialize)]
@@ -74,7 +78,19 @@ pub(super) async fn look(logs: &Logs, sets: &[SetReport], now_ms: i64) -> Servic
             }
         }
     }
+    report.findings.extend(judge_clock(logs.clock_ahead_ms()));
     report
+}
+
+/// Whether this host's clock is off, as far as an answer told.
+fn judge_clock(ahead_ms: Option<i64>) -> Option<Finding> {
+    let ahead_ms = ahead_ms.filter(|ms| ms.unsigned_abs() > CLOCK_TOLERANCE_MS)?;
+    let off = Duration::from_secs(ahead_ms.unsigned_abs() / 1_000);
+    let side = if ahead_ms > 0 { "ahead of" } else { "behind" };
+    Some(Finding::problem(format!(
+        "this host's clock is {} {side} the service's: set it (chrony, timedatectl)",
+        humantime::format_duration(off)
+    )))
 }
 
 /// Asks for reading and writing a stream that does not exist: whoever is allowed to is told so, and nothing comes of it.
