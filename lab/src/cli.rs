@@ -16,7 +16,7 @@ use crate::config::{BaseChoice, LabConfig};
 use crate::metadata::{Notice, NoticeAction};
 use crate::records::InstanceState;
 use crate::registry::{Entry, Registry, Up};
-use crate::{control, lab, preflight};
+use crate::{control, lab, logs, preflight};
 
 /// Name of the lab where none is given.
 const DEFAULT_NAME: &str = "lab";
@@ -30,6 +30,8 @@ const EXAMPLES: &str = "Examples:
   aws ec2 describe-images --owners 099720109477 --include-deprecated
   sudo lab status                      hosts, images, requests
   sudo lab ssh i-0123… -- uptime       a root shell, or a command, inside a host
+  sudo lab faults set faults.json      let requests of CloudWatch Logs fail
+  lab logs-endpoint                    CloudWatch Logs alone, without a lab
   sudo lab down                        remove everything it made
 
 Exit codes: 0 done, 1 failed (the message says what to do), 2 wrong usage; `lab ssh` ends with the command's own.";
@@ -94,6 +96,17 @@ enum Order {
         /// Every lab of this machine.
         #[arg(long)]
         all: bool,
+    },
+    /// Run an endpoint that speaks CloudWatch Logs with its real limits, by itself: no lab, no root.
+    #[command(after_help = logs::command::ENDPOINT_HELP)]
+    LogsEndpoint(Box<logs::command::EndpointArgs>),
+    /// Show, set or clear what goes wrong in CloudWatch Logs: of the lab, or of a `lab logs-endpoint`.
+    Faults {
+        /// The endpoint; the lab's front door if left out.
+        #[arg(long, global = true)]
+        url: Option<String>,
+        #[command(subcommand)]
+        order: logs::command::FaultsOrder,
     },
     /// Run a lab in the foreground until interrupted.
     #[command(hide = true)]
@@ -168,9 +181,17 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<u8> {
         Order::Env => env(&cli.state_dir, &cli.name),
         Order::Status { output } => status(&cli.state_dir, output),
         Order::Ssh { id, command } => ssh(&cli.state_dir, &cli.name, &id, &command),
-        Order::Logs { id, follow } => logs(&cli.state_dir, &cli.name, &id, follow),
+        Order::Logs { id, follow } => show_console(&cli.state_dir, &cli.name, &id, follow),
         Order::Notice { id, action, after } => {
             notice(&cli.state_dir, &cli.name, &id, action, after)
+        }
+        Order::LogsEndpoint(args) => logs::command::serve(*args),
+        Order::Faults { url, order } => {
+            let url = match url {
+                Some(url) => url,
+                None => running(&cli.state_dir, &cli.name)?.1.endpoint,
+            };
+            logs::command::faults(&url, order)
         }
         Order::Down { all } => down(&cli.state_dir, (!all).then_some(cli.name.as_str())),
     }
@@ -415,7 +436,7 @@ fn ssh(state_dir: &Path, name: &str, id: &str, command: &[OsString]) -> Result<u
     Err(enter.exec()).context("could not run nsenter; is the package util-linux installed?")
 }
 
-fn logs(state_dir: &Path, name: &str, id: &str, follow: bool) -> Result<u8> {
+fn show_console(state_dir: &Path, name: &str, id: &str, follow: bool) -> Result<u8> {
     let console = state_dir
         .join(name)
         .join("hosts")

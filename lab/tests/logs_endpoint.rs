@@ -1,11 +1,14 @@
 //! The CloudWatch Logs endpoint by itself, over its wire: limits, faults, and what a harness asks. Needs no root and no lab.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use lab::logs::{Config, Endpoint, Kind, Rule, Script, Settings, When};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::{Value as Json, json};
 
 /// No answer takes this long; it keeps a broken test from hanging.
@@ -347,4 +350,61 @@ async fn what_stopped_is_gone() {
     let address = endpoint.address();
     endpoint.stop().await;
     assert!(TcpStream::connect(address).is_err());
+}
+
+/// `lab` with arguments; what it printed, if it ended well.
+fn lab(arguments: &[&str], stdin: &str) -> Result<String, String> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lab"))
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = command.stdin.take().unwrap();
+    input.write_all(stdin.as_bytes()).unwrap();
+    drop(input);
+    let output = command.wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    if output.status.success() {
+        Ok(text(output.stdout))
+    } else {
+        Err(text(output.stderr))
+    }
+}
+
+#[test]
+fn the_command_says_where_it_listens_takes_faults_and_ends_when_told() {
+    let mut process = Command::new(env!("CARGO_BIN_EXE_lab"))
+        .args(["logs-endpoint", "--any-credentials"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(process.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    let said: Json = serde_json::from_str(&line).unwrap();
+    let url = said["url"].as_str().unwrap();
+    let control = said["control_url"].as_str().unwrap();
+
+    let script = r#"{"rules": [{"kind": "throttle"}]}"#;
+    lab(&["faults", "set", "-", "--url", control], script).unwrap();
+    let mut client = Client::new(url.strip_prefix("http://").unwrap().parse().unwrap());
+    let throttled = client.ask("DescribeLogGroups", &json!({})).unwrap();
+    assert_eq!(throttled.json()["__type"], "ThrottlingException");
+    let shown = lab(&["faults", "show", "--url", url], "").unwrap();
+    assert_eq!(
+        serde_json::from_str::<Json>(&shown).unwrap()["met"],
+        json!([1])
+    );
+    let error = lab(&["faults", "set", "-", "--url", control], "{}").unwrap_err();
+    assert!(error.contains("lab logs-endpoint --help"), "{error}");
+    lab(&["faults", "clear", "--url", control], "").unwrap();
+    let answer = client.ask("DescribeLogGroups", &json!({})).unwrap();
+    assert_eq!(answer.json(), json!({"logGroups": []}));
+
+    let pid = Pid::from_raw(i32::try_from(process.id()).unwrap());
+    kill(pid, Signal::SIGTERM).unwrap();
+    assert!(process.wait().unwrap().success());
 }

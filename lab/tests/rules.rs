@@ -807,26 +807,6 @@ async fn long_answers_come_in_pages() {
 }
 
 #[tokio::test]
-async fn log_events_pass_through() {
-    let endpoint = Endpoint::start().await;
-    let events = endpoint
-        .boto3(
-            "import time\n\
-             logs = boto3.client('logs')\n\
-             logs.create_log_group(logGroupName='app')\n\
-             logs.create_log_stream(logGroupName='app', logStreamName='host')\n\
-             now = int(time.time() * 1000)\n\
-             logs.put_log_events(logGroupName='app', logStreamName='host', logEvents=[\n    \
-             dict(timestamp=now + n, message=f'line {n} \\u00fc') for n in range(1000)])\n\
-             got = logs.get_log_events(logGroupName='app', logStreamName='host', startFromHead=True)['events']\n\
-             show([len(got), got[0]['timestamp'] - now, got[-1]['message']])",
-        )
-        .await;
-    assert_eq!(events, json!([1000, 0, "line 999 ü"]));
-    assert_eq!(endpoint.requests()["logs:PutLogEvents"], 1);
-}
-
-#[tokio::test]
 async fn requests_are_counted_by_operation_and_wake_the_lab_only_if_they_may_change_hosts() {
     let endpoint = Endpoint::start().await;
     let woken = async || {
@@ -862,7 +842,6 @@ async fn what_the_lab_does_not_have_is_refused_in_words() {
     let endpoint = Endpoint::start().await;
     for command in [
         &["ec2", "get-console-screenshot", "--instance-id", "i-0"][..],
-        &["logs", "describe-query-definitions"],
         &["lightsail", "get-bundles"],
     ] {
         let error = endpoint.aws(command).await.unwrap_err();

@@ -1,7 +1,8 @@
-//! The lab's AWS endpoint: everything a client asks goes through here to moto.
+//! The lab's AWS endpoint: everything a client asks comes in here.
 //!
-//! It speaks what moto does not (`rpc_cbor`), counts and logs every request (`ledger`), and wakes the lab when a request
-//! may have changed what hosts there should be. Requests that are for moto alone (`/_lab/`) it refuses.
+//! CloudWatch Logs it answers itself ([`crate::logs`]); all else goes to moto. It speaks what moto does not (`rpc_cbor`), counts
+//! and logs every request (`ledger`), and wakes the lab when a request may have changed what hosts there should be. Requests
+//! that are for moto alone (`/_lab/`) it refuses.
 
 mod cbor;
 mod identify;
@@ -19,6 +20,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
+use crate::logs::{self, Service};
+
 pub(crate) use identify::form_value;
 pub use ledger::Ledger;
 
@@ -32,10 +35,27 @@ pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub struct FrontDoor {
     /// moto's address.
     pub upstream: SocketAddr,
+    /// CloudWatch Logs.
+    pub logs: Logs,
     /// Where requests are counted and logged.
     pub ledger: Arc<Ledger>,
     /// Notified after each request that may have changed which hosts there should be.
     pub on_change: Arc<Notify>,
+}
+
+/// CloudWatch Logs behind a front door: with the service's limits, for any credentials.
+#[derive(Debug, Clone)]
+pub struct Logs(Arc<Service>);
+
+impl Default for Logs {
+    fn default() -> Self {
+        let settings = logs::Settings {
+            // As everywhere in the lab.
+            credentials: None,
+            ..logs::Settings::default()
+        };
+        Self(Arc::new(Service::new(settings)))
+    }
 }
 
 impl FrontDoor {
@@ -127,6 +147,7 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let door = FrontDoor {
             upstream,
+            logs: Logs::default(),
             ledger: Arc::clone(&ledger),
             on_change: Arc::default(),
         };

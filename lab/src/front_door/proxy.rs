@@ -1,4 +1,4 @@
-//! One request: identify, translate if need be, pass on to moto, count.
+//! One request: identify, answer it or pass it on to moto (translated if need be), count.
 
 use std::error::Error;
 use std::net::{IpAddr, SocketAddr};
@@ -15,6 +15,7 @@ use tokio::net::TcpStream;
 use super::FrontDoor;
 use super::identify::identify;
 use super::rpc_cbor;
+use crate::logs::{self, Buffers, Reset};
 
 type Failure = Box<dyn Error + Send + Sync>;
 type AnyBody = BoxBody<Bytes, Failure>;
@@ -31,12 +32,20 @@ const HOP_BY_HOP: [HeaderName; 4] = [
     HeaderName::from_static("keep-alive"),
 ];
 
-/// Answers one request. Never fails: what goes wrong is an answer too.
+/// Answers one request. What goes wrong is an answer too, but for a fault that somebody set: that breaks the connection off.
 pub(super) async fn answer(
     door: FrontDoor,
     client: IpAddr,
     request: Request<Incoming>,
-) -> Result<Response<AnyBody>, std::convert::Infallible> {
+) -> Result<Response<AnyBody>, Reset> {
+    if logs::operation(request.headers()).is_some() {
+        return answer_logs(&door, client, request).await;
+    }
+    if request.uri().path().starts_with(logs::CONTROL_PREFIX) {
+        // A harness's question is no request to AWS: it is not counted.
+        let answer = door.logs.0.answer(request, &mut Buffers::default()).await?;
+        return Ok(answer.map(|body| body.map_err(Into::into).boxed()));
+    }
     if PRIVATE_PATHS
         .iter()
         .any(|private| request.uri().path().starts_with(private))
@@ -122,6 +131,22 @@ pub(super) async fn answer(
         door.on_change.notify_one();
     }
     Ok(response)
+}
+
+/// Answers a request to CloudWatch Logs.
+async fn answer_logs(
+    door: &FrontDoor,
+    client: IpAddr,
+    request: Request<Incoming>,
+) -> Result<Response<AnyBody>, Reset> {
+    let begun = Instant::now();
+    let operation = identify(request.method(), request.uri(), request.headers(), None);
+    let answer = door.logs.0.answer(request, &mut Buffers::default()).await;
+    // A request whose connection a fault broke off was asked all the same.
+    let status = answer.as_ref().map_or(0, |answer| answer.status().as_u16());
+    door.ledger
+        .record(client, &operation, status, begun.elapsed());
+    Ok(answer?.map(|body| body.map_err(Into::into).boxed()))
 }
 
 enum Buffered {

@@ -9,8 +9,8 @@ use tokio::sync::watch;
 #[derive(Debug, Clone)]
 pub(crate) struct Door {
     state: Arc<watch::Sender<State>>,
-    /// Whether the port is listened on: follows the door.
-    listening: Arc<watch::Sender<bool>>,
+    /// Whether the port behind the door is listened on, which follows the door; `None`: there is none, as in a lab's front door.
+    listening: Arc<watch::Sender<Option<bool>>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +28,7 @@ impl Default for Door {
         };
         Self {
             state: Arc::new(watch::Sender::new(open)),
-            listening: Arc::new(watch::Sender::new(true)),
+            listening: Arc::new(watch::Sender::new(None)),
         }
     }
 }
@@ -75,16 +75,16 @@ impl Door {
 
     /// Says whether the port is listened on now.
     pub(crate) fn set_listening(&self, listening: bool) {
-        self.listening.send_replace(listening);
+        self.listening.send_replace(Some(listening));
     }
 
-    /// Returns when the port is listened on, or is not.
+    /// Returns when the port is listened on, or is not; at once if there is none.
     pub(crate) async fn until_listening(&self, listening: bool) {
         // As above.
         let _ = self
             .listening
             .subscribe()
-            .wait_for(|now| *now == listening)
+            .wait_for(|now| now.is_none_or(|now| now == listening))
             .await;
     }
 }

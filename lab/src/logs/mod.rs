@@ -30,10 +30,14 @@ mod faults;
 mod service;
 mod signature;
 
+pub(crate) mod command;
+
+pub(crate) use control::PREFIX as CONTROL_PREFIX;
 pub use endpoint::{Config, Endpoint};
 pub use error::AwsError;
 pub use faults::{Kind, Rule, Script, When};
 pub use service::Settings;
+pub(crate) use service::{Buffers, Reset, Service, operation};
 pub use signature::Credentials;
 pub use stats::{Note, Stats};
 pub use store::{Batch, Held, Put, Rejected, Store, StoredEvent};

@@ -167,6 +167,9 @@ impl Service {
         if head.uri.path().starts_with(control::PREFIX) {
             return Ok(control::answer(self, &head, body).await);
         }
+        if !self.door.is_open() {
+            return Err(Reset);
+        }
         let operation = operation(&head.headers).unwrap_or("unknown").to_owned();
         let plan = self.faults().request(&operation);
         match read_body(body, &mut buffers.body, plan.body_bytes_per_second).await {
