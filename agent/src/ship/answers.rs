@@ -56,9 +56,17 @@ impl Shipping {
         if let Some(failure) = failure {
             *self.counters.failures.entry(failure.kind).or_default() += 1;
         }
-        let trouble = failure.and_then(|failure| {
-            trouble(failure.kind).map(|(trouble, what)| (failure, trouble, what))
-        });
+        if let Some(failure) = failure.filter(|failure| concerns_caller(failure)) {
+            self.gate.answered();
+            let what = "lines wait in their files; it is tried again every few seconds";
+            self.complaints.raise(&Subject::Service, failure, what);
+            return;
+        }
+        let trouble = failure
+            .filter(|failure| !is_quota(failure))
+            .and_then(|failure| {
+                trouble(failure.kind).map(|(trouble, what)| (failure, trouble, what))
+            });
         let Some((failure, trouble, what)) = trouble else {
             self.gate.answered();
             self.complaints.clear(&Subject::Service);
@@ -175,10 +183,11 @@ impl Shipping {
             other => Err(misfit(other)),
         };
         let made_here = result.is_ok();
-        let action = result
-            .as_ref()
-            .err()
-            .map_or(Action::Done, |failure| decide(tried, failure.kind));
+        let action = match &result {
+            Ok(()) => Action::Done,
+            Err(failure) if is_quota(failure) => Action::Hold,
+            Err(failure) => decide(tried, failure.kind),
+        };
         match (tried, action) {
             (Tried::Group, Action::Done) => {
                 lane.stage = if made_here && target.retention_days.is_some() {
@@ -245,6 +254,9 @@ impl Shipping {
                     job.not_before = now + self.random.about(HOLD_MIN);
                     let what = "an answer was lost and it has to be looked up what arrived; until then these lines wait \
                                 (permission needed: logs:GetLogEvents)";
+                    if let Some(lane) = self.lanes.get_mut(&target) {
+                        lane.blind = true;
+                    }
                     self.complaints
                         .raise(&Subject::ReadBack(target), &failure, what);
                     return None;
@@ -258,6 +270,9 @@ impl Shipping {
                 _ => return None,
             },
         };
+        if let Some(lane) = self.lanes.get_mut(&target) {
+            lane.blind = false;
+        }
         self.complaints.clear(&Subject::ReadBack(target));
         let piece = job.piece();
         let found = piece.len() - resolve::missing(&job.batch, &piece, job.by, &stream, []).len();
@@ -380,9 +395,11 @@ impl Shipping {
         };
         lane.holds = lane.holds.saturating_add(1);
         lane.not_before = now + wait.max(failure.retry_after.unwrap_or_default().min(HOLD_MAX));
-        let what = "its lines wait in their files, and it is tried again every half minute";
-        self.complaints
-            .raise(&Subject::Target(Arc::clone(target)), failure, what);
+        if !concerns_caller(failure) {
+            let what = "its lines wait in their files, and it is tried again every half minute";
+            self.complaints
+                .raise(&Subject::Target(Arc::clone(target)), failure, what);
+        }
     }
 
     /// The target has taken something.
@@ -445,6 +462,26 @@ fn trouble(kind: FailureKind) -> Option<(Trouble, &'static str)> {
         )),
         _ => None,
     }
+}
+
+/// Whether a refusal is about who asks (credentials, signature, clock), and so about every target alike.
+fn concerns_caller(failure: &Failure) -> bool {
+    const OF_ONE_RESOURCE: [&str; 4] = [
+        "AccessDenied",
+        "AccessDeniedException",
+        "NotAuthorized",
+        "UnauthorizedOperation",
+    ];
+    failure.kind == FailureKind::Denied
+        && !failure
+            .code
+            .as_deref()
+            .is_some_and(|code| OF_ONE_RESOURCE.contains(&code))
+}
+
+/// Whether the account has too many groups or streams: slower calls don't help, and others' lines can go on.
+fn is_quota(failure: &Failure) -> bool {
+    failure.code.as_deref() == Some("LimitExceededException")
 }
 
 fn failure_of(answer: &Answer) -> Option<&Failure> {

@@ -301,6 +301,8 @@ pub(super) struct Lane {
     pub(super) holds: u32,
     /// How often in a row the stream was not there.
     pub(super) misses: u32,
+    /// It can't be read back, and something of it is doubtful.
+    pub(super) blind: bool,
     /// It has taken events.
     pub(super) proven: bool,
 }

@@ -258,11 +258,13 @@ impl Shipping {
         waiting.count() < self.limits.in_flight
     }
 
-    /// Whether it makes sense to read on for this target. Not while it refuses what it has: its lines would take memory
-    /// from the others.
+    /// Whether it makes sense to read on for this target. Not while it refuses what it has, or can't be read back where it has to be:
+    /// its lines would take memory from the others.
     #[must_use]
     pub fn takes(&self, target: &Target) -> bool {
-        !self.is_held(target)
+        self.lanes
+            .get(target)
+            .is_none_or(|lane| lane.holds == 0 && !lane.blind)
     }
 
     /// Batches that are not settled.

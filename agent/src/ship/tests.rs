@@ -641,6 +641,91 @@ fn a_target_that_refuses_is_tried_rarely_and_complained_about_once() {
     assert!(world.shipping.takes(&world.targets[0]));
 }
 
+#[test]
+fn credentials_that_are_refused_are_one_complaint_however_many_targets_there_are() {
+    let (mut shipping, targets): (_, Vec<_>) = (
+        Shipping::new(Limits::default(), 1),
+        (0..5).map(|n| target(&n.to_string())).collect(),
+    );
+    for (id, target) in targets.iter().enumerate() {
+        shipping.offer(batch_for(target, id as u64, &[(1, "a")]));
+    }
+    let now = |ms| Now {
+        monotonic: Duration::from_millis(ms),
+        unix_ms: 0,
+    };
+    let refuse = |shipping: &mut Shipping, code: &str, at| {
+        let calls = shipping.due(now(at));
+        assert_eq!(calls.len(), targets.len());
+        for call in calls {
+            let failure = Failure {
+                code: Some(code.into()),
+                ..Service::failure(FailureKind::Denied)
+            };
+            shipping.answer(call.id, Answer::Put(Err(failure)), now(at));
+        }
+        shipping.complaints()
+    };
+    let complaints = refuse(&mut shipping, "ExpiredTokenException", 0);
+    assert_eq!(complaints.len(), 1);
+    assert_eq!(complaints[0].about, Subject::Service);
+    let complaints = refuse(&mut shipping, "AccessDeniedException", 60_000);
+    let of_service = complaints
+        .iter()
+        .filter(|complaint| complaint.about == Subject::Service);
+    assert!(of_service.map(|complaint| complaint.cleared).eq([true]));
+    assert_eq!(
+        complaints.len(),
+        1 + targets.len(),
+        "now it is each target's own matter"
+    );
+}
+
+#[test]
+fn a_stream_that_can_not_be_read_back_is_not_read_on_for_and_the_others_are() {
+    let (first, mut faults) = settled_in();
+    faults.push((Fault::LostAfter { visible_ms: 0 }, 10));
+    faults.extend(vec![(Fault::Denied, 10); 3]);
+    let mut world = World::new(vec![first, plan(0, 1000, &[(5, "a")])]);
+    let mut faults = faults.into_iter();
+    let mut refused = 0;
+    while world.turn(&mut faults, &[]) {
+        if !world.shipping.takes(&world.targets[0]) {
+            refused += 1;
+            assert!(world.shipping.takes(&world.targets[1]));
+        }
+    }
+    assert!(refused > 0 && world.shipping.takes(&world.targets[0]));
+    world.assert_all_at_rest_once();
+}
+
+#[test]
+fn an_account_with_too_many_streams_holds_only_what_needs_a_new_one() {
+    let mut shipping = Shipping::new(Limits::default(), 1);
+    let now = Now {
+        monotonic: Duration::ZERO,
+        unix_ms: 0,
+    };
+    let targets = [target("new"), target("there")];
+    shipping.offer(batch_for(&targets[0], 0, &[(1, "a")]));
+    let call = shipping.due(now).remove(0);
+    shipping.answer(
+        call.id,
+        Answer::Put(Err(Service::failure(FailureKind::NotFound))),
+        now,
+    );
+    let call = shipping.due(now).remove(0);
+    assert!(matches!(call.what, What::CreateStream(_)));
+    let failure = Failure {
+        code: Some("LimitExceededException".into()),
+        ..Service::failure(FailureKind::Throttled)
+    };
+    shipping.answer(call.id, Answer::Made(Err(failure)), now);
+    assert!(!shipping.takes(&targets[0]));
+    shipping.offer(batch_for(&targets[1], 1, &[(1, "a")]));
+    assert_eq!(shipping.due(now).len(), 1, "the other one leaves at once");
+}
+
 fn fault() -> impl Strategy<Value = (Fault, u64)> {
     let visible = 0..SETTLE_MS;
     let fault = prop_oneof![
