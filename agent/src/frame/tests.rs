@@ -309,6 +309,28 @@ fn a_line_that_grows_byte_by_byte_is_scanned_once() {
     }
 }
 
+#[test]
+fn a_buffer_may_be_shorter_than_the_one_before() {
+    let rules = Rules {
+        exclude: Patterns::parse(["x"]).unwrap(),
+        ..rules()
+    };
+    let mut framer = Framer::new(Arc::new(rules));
+    let filtered = Next::Filtered {
+        bytes: 2,
+        why: Filtered::Pattern,
+    };
+    assert_eq!(framer.next(b"x\nabc\ndef", End::More), filtered);
+    assert_eq!(framer.next(b"ab", End::More), Next::Need);
+    let Next::Event(event) = framer.next(b"abc\nde", End::More) else {
+        panic!("the line ended");
+    };
+    assert_eq!(event.message, "abc");
+    assert_eq!(framer.next(b"def", End::More), Next::Need);
+    assert_eq!(framer.next(b"d", End::More), Next::Need);
+    assert!(matches!(framer.next(b"d\n", End::More), Next::Event(_)));
+}
+
 /// Bytes in which everything that framing cares for is frequent.
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
     let part = prop_oneof![

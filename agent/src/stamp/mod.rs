@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 mod calendar;
+mod cursor;
 mod fields;
 mod format;
 mod presets;

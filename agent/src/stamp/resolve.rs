@@ -37,8 +37,6 @@ pub(super) enum Depends {
     Year,
     /// The day of reading.
     Day,
-    /// The stamp before it.
-    Previous,
 }
 
 impl Resolved {
@@ -54,7 +52,6 @@ impl Resolved {
             // A day less than decides, because zones are not looked at for it.
             Depends::Year => within(330 * DAY_S, YEARLESS_AHEAD_S - DAY_S),
             Depends::Day => within(DAY_S / 2 - 3600, DAY_S / 2 - 3600),
-            Depends::Previous => false,
         }
     }
 }
@@ -74,7 +71,7 @@ pub(super) fn resolve(
         });
     }
     let second_of_day = fields.second_of_day();
-    let (days, mut depends) = match fields.date {
+    let (days, depends) = match fields.date {
         Date::Full { year, month, day } => {
             let exists = day <= calendar::days_in_month(year, month);
             exists.then(|| (calendar::days(year, month, day), Depends::Nothing))?
@@ -111,7 +108,6 @@ pub(super) fn resolve(
     let unix_ms = match offset {
         Offset::One(offset) => at(offset),
         Offset::Twice { first, second } => {
-            depends = Depends::Previous;
             let goes_back = near
                 .previous_ms
                 .is_some_and(|previous| at(first) < previous.saturating_sub(OUT_OF_ORDER_MS));

@@ -308,6 +308,15 @@ fn the_hour_that_comes_twice_is_the_first_until_time_would_go_back() {
 }
 
 #[test]
+fn clocks_may_be_put_back_within_a_quarter_of_an_hour() {
+    let mut stamper = stamper("%F %T", zone("AAA0BBB,M3.2.0/2:07,M11.1.0/2:07"));
+    let mut at = |line: &str| stamper.stamp(line, READ_MS).unix_ms;
+    assert_eq!(at("2026-11-01 01:00:00"), ms("2026-11-01T00:00:00Z"));
+    assert_eq!(at("2026-11-01 02:06:59"), ms("2026-11-01T01:06:59Z"));
+    assert_eq!(at("2026-11-01 01:10:00"), ms("2026-11-01T01:10:00Z"));
+}
+
+#[test]
 fn a_time_that_clocks_skip_is_taken_as_if_they_had_not() {
     let mut stamper = stamper("%F %T", berlin());
     assert_eq!(
