@@ -43,7 +43,7 @@ fn running_text(running: &Running) -> String {
         counted(running.requests, "request"),
     );
     for (number, what) in [
-        (running.retries, "retries"),
+        (running.retries, "failed"),
         (running.throttled, "throttled"),
         (running.in_flight as u64, "under way"),
         (running.stamps_of_previous, "stamped as the line before"),
@@ -71,7 +71,9 @@ const HEADS: [&str; 8] = [
 
 /// A row for each file; under it whatever needs words.
 fn table(files: &[FileStatus]) -> String {
-    let rows: Vec<[String; 8]> = files.iter().map(row).collect();
+    let mut files: Vec<&FileStatus> = files.iter().collect();
+    files.sort_by_key(|file| (&file.path, file.generation));
+    let rows: Vec<[String; 8]> = files.iter().map(|file| row(file)).collect();
     let widths: Vec<usize> = (0..HEADS.len())
         .map(|column| {
             let cells = rows.iter().map(|row| row[column].chars().count());
