@@ -43,21 +43,8 @@ impl Complaints {
             .standing
             .get(about)
             .is_some_and(|(kind, _)| *kind == failure.kind);
-        let place = match about {
-            Subject::Service => "CloudWatch Logs".to_owned(),
-            Subject::Target(target) | Subject::ReadBack(target) | Subject::Events(target) => {
-                format!("log stream {} of group {}", target.stream, target.group)
-            }
-        };
-        let code = failure
-            .code
-            .as_ref()
-            .map(|code| format!(" ({code})"))
-            .unwrap_or_default();
-        let message = format!(
-            "{place}: {}{code}; {now_what}",
-            failure.message.trim_end_matches('.')
-        );
+        // Whoever shows it names what it is about; the failure names the call, the place and the code.
+        let message = format!("{}; {now_what}", failure.message.trim_end_matches('.'));
         self.standing
             .insert(about.clone(), (failure.kind, message.clone()));
         if !known {
@@ -124,10 +111,7 @@ mod tests {
         }
         let said = complaints.take();
         assert_eq!(said.len(), 1);
-        assert_eq!(
-            said[0].message,
-            "CloudWatch Logs: it went wrong (Code); wait"
-        );
+        assert_eq!(said[0].message, "it went wrong; wait");
         complaints.raise(&Subject::Service, &failure(FailureKind::Throttled), "wait");
         assert_eq!(complaints.take().len(), 1, "something else");
         complaints.clear(&Subject::Service);
