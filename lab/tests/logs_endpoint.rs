@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -280,6 +280,20 @@ fn a_body_may_be_gzip_but_not_larger_than_any_legal_batch() {
     let head = "POST / HTTP/1.1\r\nHost: logs\r\nX-Amz-Target: Logs_20140328.PutLogEvents\r\nContent-Length: 99999999\r\n\r\n";
     client.0.write_all(head.as_bytes()).unwrap();
     assert_eq!(client.answer().unwrap().status, 413);
+}
+
+#[test]
+fn a_request_that_ends_early_takes_nothing() {
+    let (endpoint, mut client) = with_stream(unsigned());
+    let body = batch(&["a"]).to_string();
+    let head = format!(
+        "POST / HTTP/1.1\r\nHost: logs\r\nX-Amz-Target: Logs_20140328.PutLogEvents\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len() + 1
+    );
+    client.0.write_all(head.as_bytes()).unwrap();
+    client.0.shutdown(Shutdown::Write).unwrap();
+    assert!(client.answer().is_err());
+    assert_eq!(endpoint.messages("g", "s"), [""; 0]);
 }
 
 #[test]

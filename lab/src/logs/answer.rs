@@ -1,12 +1,19 @@
-//! Bodies of answers: whole, or broken in the ways that faults break them.
+//! Answers: good ones, errors, and what faults leave of them.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use hyper::body::{Body, Bytes, Frame, SizeHint};
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use hyper::{Response, StatusCode};
 
+use super::error::AwsError;
+use super::faults::Kind;
 use super::service::Reset;
+
+/// How the service's answers are written.
+const JSON: &str = "application/x-amz-json-1.1";
 
 /// A body.
 #[derive(Debug)]
@@ -27,7 +34,7 @@ impl Answer {
     }
 
     /// Half of it comes, then the connection ends.
-    pub(crate) fn cut_short(data: impl Into<Bytes>) -> Self {
+    fn cut_short(data: impl Into<Bytes>) -> Self {
         let whole = data.into();
         Self {
             announced: whole.len() as u64,
@@ -37,7 +44,7 @@ impl Answer {
     }
 
     /// It is announced as shorter than it is, so that a client reads what is no JSON.
-    pub(crate) fn mislabelled(data: impl Into<Bytes>) -> Self {
+    fn mislabelled(data: impl Into<Bytes>) -> Self {
         let data = data.into();
         let announced = data.len().saturating_sub(1);
         Self {
@@ -45,11 +52,6 @@ impl Answer {
             data: Some(data.slice(..announced)),
             then_ends: false,
         }
-    }
-
-    /// Its `Content-Length`.
-    pub(crate) fn announced(&self) -> u64 {
-        self.announced
     }
 }
 
@@ -77,8 +79,39 @@ impl Body for Answer {
     }
 }
 
+/// A good answer, or what a fault leaves of it.
+pub(super) fn good(body: Vec<u8>, kind: Option<Kind>) -> Response<Answer> {
+    let body = match kind {
+        Some(Kind::Garbage) => Answer::whole("<html>not what you expect"),
+        Some(Kind::Truncated) => Answer::cut_short(body),
+        Some(Kind::WrongLength) => Answer::mislabelled(body),
+        _ => Answer::whole(body),
+    };
+    response(StatusCode::OK, body)
+}
+
+/// An error.
+pub(super) fn refusal(error: &AwsError) -> Response<Answer> {
+    let body = serde_json::json!({"__type": error.code, "message": error.message});
+    let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::BAD_REQUEST);
+    response(status, Answer::whole(body.to_string()))
+}
+
+fn response(status: StatusCode, body: Answer) -> Response<Answer> {
+    let length = body.announced;
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    if let Ok(id) = HeaderValue::from_str(&request_id()) {
+        headers.insert("x-amzn-requestid", id);
+    }
+    response
+}
+
 /// An id as `x-amzn-requestid` holds it; they differ within a process.
-pub(crate) fn request_id() -> String {
+fn request_id() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let process = std::process::id();

@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::faults::Script;
-use super::service::Settings;
+use super::settings::Settings;
 use super::signature::Credentials;
 use super::{Config, Endpoint};
 

@@ -15,7 +15,8 @@ use tokio::task::JoinSet;
 
 use super::connection::converse;
 use super::faults::{Faults, Script};
-use super::service::{Service, Settings};
+use super::service::Service;
+use super::settings::Settings;
 use super::signature::Credentials;
 use super::stats::{Note, Stats};
 use super::store::StoredEvent;

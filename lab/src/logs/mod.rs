@@ -22,12 +22,14 @@ mod wire;
 
 // A request's way.
 mod answer;
+mod body;
 mod connection;
 mod control;
 mod door;
 mod endpoint;
 mod faults;
 mod service;
+mod settings;
 mod signature;
 
 pub(crate) mod command;
@@ -36,8 +38,8 @@ pub(crate) use control::PREFIX as CONTROL_PREFIX;
 pub use endpoint::{Config, Endpoint};
 pub use error::AwsError;
 pub use faults::{Kind, Rule, Script, When};
-pub use service::Settings;
 pub(crate) use service::{Buffers, Reset, Service, operation};
+pub use settings::Settings;
 pub use signature::Credentials;
 pub use stats::{Note, Stats};
 pub use store::{Batch, Held, Put, Rejected, Store, StoredEvent};

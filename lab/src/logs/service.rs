@@ -1,23 +1,23 @@
 //! One request after the other: fault chosen, body read, signature checked, operation done, answer (or what the fault makes of it) given.
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use http_body_util::BodyExt as _;
-use hyper::body::{Body as _, Bytes, Incoming};
-use hyper::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
+use hyper::body::Incoming;
+use hyper::header::HeaderMap;
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 
-use super::answer::{self, Answer};
+use super::answer::{Answer, good, refusal};
+use super::body::{self, BodyError, Encoding};
 use super::door::Door;
 use super::error::AwsError;
-use super::faults::{Faults, Kind, Plan, Script};
+use super::faults::{Faults, Kind, Plan};
 use super::limits::BODY_BYTES;
 use super::operations::{self, Context};
+use super::settings::Settings;
 use super::signature::{Authorization, Credentials, Signed};
 use super::stats::{Journal, Note};
 use super::store::{Batch, Store};
@@ -26,41 +26,6 @@ use super::{control, wire};
 
 /// Precedes an operation's name in `X-Amz-Target`.
 pub(crate) const TARGET_PREFIX: &str = "Logs_20140328.";
-/// How the service's requests and answers are written.
-const JSON: &str = "application/x-amz-json-1.1";
-
-/// How the service behaves. `Settings::default()` is CloudWatch Logs with its real limits, at once consistent.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// Who may ask; `None`: anybody, and signatures are not looked at.
-    pub credentials: Option<Credentials>,
-    /// Region of requests that are not signed.
-    pub region: String,
-    /// Each answer is this late; the request takes effect at once.
-    pub latency: Duration,
-    /// GetLogEvents and FilterLogEvents show events only this long after they were taken (CloudWatch is eventually consistent).
-    pub visible_after: Duration,
-    /// Calls of CreateLogStream in a second, per region; `None`: no limit.
-    pub create_stream_per_second: Option<u32>,
-    /// Calls of PutLogEvents in a second, per region; `None`: no limit. The service's own is a quota of the account.
-    pub put_per_second: Option<u32>,
-    /// What goes wrong from the start.
-    pub faults: Script,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            credentials: Some(Credentials::default()),
-            region: "us-east-1".into(),
-            latency: Duration::ZERO,
-            visible_after: Duration::ZERO,
-            create_stream_per_second: Some(super::limits::CREATE_STREAM_PER_SECOND),
-            put_per_second: None,
-            faults: Script::default(),
-        }
-    }
-}
 
 /// Everything that requests share.
 #[derive(Debug)]
@@ -172,7 +137,7 @@ impl Service {
         }
         let operation = operation(&head.headers).unwrap_or("unknown").to_owned();
         let plan = self.faults().request(&operation);
-        match read_body(body, &mut buffers.body, plan.body_bytes_per_second).await {
+        match body::read_body(body, &mut buffers.body, plan.body_bytes_per_second).await {
             Ok(()) => {}
             Err(BodyError::TooLarge) => {
                 let error = AwsError {
@@ -210,7 +175,7 @@ impl Service {
                 Ok(refusal(&AwsError::unavailable(status)))
             }
             kind => Ok(match result {
-                Some(Ok(body)) => response(StatusCode::OK, broken(body, kind)),
+                Some(Ok(body)) => good(body, kind),
                 Some(Err(error)) => refusal(&error),
                 None => refusal(&AwsError::unavailable(500)),
             }),
@@ -231,10 +196,10 @@ impl Service {
         if head.method != Method::POST {
             return Err(operations::unknown(operation));
         }
-        let body = match encoding(&head.headers)? {
+        let body = match body::encoding(&head.headers)? {
             Encoding::Plain => buffers.body.as_slice(),
             Encoding::Gzip => {
-                inflate(&buffers.body, &mut buffers.inflated)?;
+                body::inflate(&buffers.body, &mut buffers.inflated)?;
                 buffers.inflated.as_slice()
             }
         };
@@ -396,104 +361,12 @@ fn before(plan: &Plan) -> Option<Option<Result<Vec<u8>, AwsError>>> {
     Some(Some(Err(error)))
 }
 
-/// A good answer, or what a fault leaves of it.
-fn broken(body: Vec<u8>, kind: Option<Kind>) -> Answer {
-    match kind {
-        Some(Kind::Garbage) => Answer::whole("<html>not what you expect"),
-        Some(Kind::Truncated) => Answer::cut_short(body),
-        Some(Kind::WrongLength) => Answer::mislabelled(body),
-        _ => Answer::whole(body),
-    }
-}
-
-fn refusal(error: &AwsError) -> Response<Answer> {
-    let body = serde_json::json!({"__type": error.code, "message": error.message});
-    let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::BAD_REQUEST);
-    response(status, Answer::whole(body.to_string()))
-}
-
-fn response(status: StatusCode, body: Answer) -> Response<Answer> {
-    let length = body.announced();
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
-    headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
-    if let Ok(id) = HeaderValue::from_str(&answer::request_id()) {
-        headers.insert("x-amzn-requestid", id);
-    }
-    response
-}
-
 fn admit(throttle: Option<&mut Throttle>, now_us: i64) -> Result<(), AwsError> {
     if throttle.is_none_or(|throttle| throttle.lets(now_us)) {
         Ok(())
     } else {
         Err(AwsError::throttled())
     }
-}
-
-enum Encoding {
-    Plain,
-    Gzip,
-}
-
-fn encoding(headers: &HeaderMap) -> Result<Encoding, AwsError> {
-    match headers.get(CONTENT_ENCODING).map(HeaderValue::as_bytes) {
-        None | Some(b"identity" | b"") => Ok(Encoding::Plain),
-        Some(b"gzip") => Ok(Encoding::Gzip),
-        Some(other) => Err(AwsError::serialization(format!(
-            "the content encoding '{}' is not known",
-            String::from_utf8_lossy(other)
-        ))),
-    }
-}
-
-fn inflate(body: &[u8], into: &mut Vec<u8>) -> Result<(), AwsError> {
-    into.clear();
-    let most = BODY_BYTES as u64 + 1;
-    let mut limited = flate2::read::MultiGzDecoder::new(body).take(most);
-    limited
-        .read_to_end(into)
-        .map_err(|error| AwsError::serialization(format!("the body is no gzip: {error}")))?;
-    if into.len() > BODY_BYTES {
-        return Err(AwsError::serialization(format!(
-            "the body holds more than {BODY_BYTES} bytes"
-        )));
-    }
-    Ok(())
-}
-
-enum BodyError {
-    TooLarge,
-    BrokenOff,
-}
-
-async fn read_body(
-    mut body: Incoming,
-    into: &mut Vec<u8>,
-    bytes_per_second: Option<u64>,
-) -> Result<(), BodyError> {
-    into.clear();
-    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-    if announced > BODY_BYTES {
-        return Err(BodyError::TooLarge);
-    }
-    into.reserve(announced);
-    while let Some(frame) = body.frame().await {
-        let data: Bytes = match frame.map_err(|_| BodyError::BrokenOff)?.into_data() {
-            Ok(data) => data,
-            Err(_trailers) => continue,
-        };
-        if into.len() + data.len() > BODY_BYTES {
-            return Err(BodyError::TooLarge);
-        }
-        into.extend_from_slice(&data);
-        if let Some(rate) = bytes_per_second {
-            tokio::time::sleep(Duration::from_secs_f64(data.len() as f64 / rate as f64)).await;
-        }
-    }
-    Ok(())
 }
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

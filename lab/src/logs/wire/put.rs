@@ -1,128 +1,14 @@
-//! Requests in awsJson 1.1. A batch of events is read straight into the text where it will lie; nothing is allocated per event.
+//! PutLogEvents, read straight into the text where its events will lie; nothing is allocated per event.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::error::AwsError;
-use super::store::Batch;
-
-/// Reads the request of an operation. Members that are not known are ignored, as the service does.
-pub(crate) fn read<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, AwsError> {
-    serde_json::from_slice(body).map_err(|error| AwsError::serialization(error.to_string()))
-}
-
-/// A member that must be there.
-pub(crate) fn required<T>(value: Option<T>, member: &str) -> Result<T, AwsError> {
-    value.ok_or_else(|| AwsError::missing(member))
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct CreateLogGroup {
-    pub(crate) log_group_name: Option<String>,
-    pub(crate) log_group_class: Option<String>,
-    pub(crate) tags: Option<BTreeMap<String, String>>,
-}
-
-/// DeleteLogGroup, DeleteRetentionPolicy, ListTagsLogGroup.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct OfGroup {
-    pub(crate) log_group_name: Option<String>,
-}
-
-/// CreateLogStream, DeleteLogStream.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct OfStream {
-    pub(crate) log_group_name: Option<String>,
-    pub(crate) log_stream_name: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct PutRetentionPolicy {
-    pub(crate) log_group_name: Option<String>,
-    pub(crate) retention_in_days: Option<i64>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct DescribeLogGroups {
-    pub(crate) log_group_name_prefix: Option<String>,
-    pub(crate) log_group_name_pattern: Option<String>,
-    pub(crate) log_group_class: Option<String>,
-    pub(crate) next_token: Option<String>,
-    pub(crate) limit: Option<i64>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct DescribeLogStreams {
-    pub(crate) log_group_name: Option<String>,
-    pub(crate) log_group_identifier: Option<String>,
-    pub(crate) log_stream_name_prefix: Option<String>,
-    pub(crate) order_by: Option<String>,
-    #[serde(default)]
-    pub(crate) descending: Option<bool>,
-    pub(crate) next_token: Option<String>,
-    pub(crate) limit: Option<i64>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct GetLogEvents {
-    pub(crate) log_group_name: Option<String>,
-    pub(crate) log_group_identifier: Option<String>,
-    pub(crate) log_stream_name: Option<String>,
-    pub(crate) start_time: Option<i64>,
-    pub(crate) end_time: Option<i64>,
-    pub(crate) next_token: Option<String>,
-    pub(crate) limit: Option<i64>,
-    pub(crate) start_from_head: Option<bool>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct FilterLogEvents {
-    pub(crate) log_group_name: Option<String>,
-    pub(crate) log_group_identifier: Option<String>,
-    pub(crate) log_stream_names: Option<Vec<String>>,
-    pub(crate) log_stream_name_prefix: Option<String>,
-    pub(crate) start_time: Option<i64>,
-    pub(crate) end_time: Option<i64>,
-    pub(crate) filter_pattern: Option<String>,
-    pub(crate) next_token: Option<String>,
-    pub(crate) limit: Option<i64>,
-    pub(crate) start_from_head: Option<bool>,
-}
-
-/// TagResource, UntagResource, ListTagsForResource.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct OfResource {
-    pub(crate) resource_arn: Option<String>,
-    pub(crate) tags: Option<BTreeMap<String, String>>,
-    pub(crate) tag_keys: Option<Vec<String>>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct TagLogGroup {
-    pub(crate) log_group_name: Option<String>,
-    pub(crate) tags: Option<BTreeMap<String, String>>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct UntagLogGroup {
-    pub(crate) log_group_name: Option<String>,
-    pub(crate) tags: Option<Vec<String>>,
-}
+use super::super::error::AwsError;
+use super::super::store::Batch;
+use super::required;
 
 /// Group and stream of a PutLogEvents; its events are in the batch that was handed in.
 #[derive(Debug)]

@@ -1,0 +1,40 @@
+//! How an endpoint behaves.
+
+use std::time::Duration;
+
+use super::faults::Script;
+use super::limits::CREATE_STREAM_PER_SECOND;
+use super::signature::Credentials;
+
+/// How the service behaves. `Settings::default()` is CloudWatch Logs with its real limits, at once consistent.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Who may ask; `None`: anybody, and signatures are not looked at.
+    pub credentials: Option<Credentials>,
+    /// Region of requests that are not signed.
+    pub region: String,
+    /// Each answer is this late; the request takes effect at once.
+    pub latency: Duration,
+    /// GetLogEvents and FilterLogEvents show events only this long after they were taken (CloudWatch is eventually consistent).
+    pub visible_after: Duration,
+    /// Calls of CreateLogStream in a second, per region; `None`: no limit.
+    pub create_stream_per_second: Option<u32>,
+    /// Calls of PutLogEvents in a second, per region; `None`: no limit. The service's own is a quota of the account.
+    pub put_per_second: Option<u32>,
+    /// What goes wrong from the start.
+    pub faults: Script,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            credentials: Some(Credentials::default()),
+            region: "us-east-1".into(),
+            latency: Duration::ZERO,
+            visible_after: Duration::ZERO,
+            create_stream_per_second: Some(CREATE_STREAM_PER_SECOND),
+            put_per_second: None,
+            faults: Script::default(),
+        }
+    }
+}
