@@ -73,7 +73,11 @@ pub(super) fn open_ledger(
                 to.display()
             ),
         ),
-        How::OtherInstance { instance_id, state: theirs, to } => {
+        How::OtherInstance {
+            instance_id,
+            state: theirs,
+            to,
+        } => {
             log.say(
                 Level::Warning,
                 &format!(
@@ -89,7 +93,9 @@ pub(super) fn open_ledger(
             }
             store.append(&records);
             let directory = settings.state_dir.clone();
-            store.commit().map_err(|source| BeginError::Write { directory, source })?;
+            store
+                .commit()
+                .map_err(|source| BeginError::Write { directory, source })?;
         }
     }
     Ok((store, state))

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::backoff::Trouble;
 use super::complaints::Subject;
 use super::decide::{Action, Tried, decide};
-use super::job::{Phase, Stage, Step};
+use super::job::{Phase, Stage};
 use super::{Answer, CallId, Purpose, Settled, Shipping, resolve};
 use crate::account::{BatchId, Rejected};
 use crate::aws::{Failure, FailureKind, RejectedInfo};
@@ -14,11 +14,11 @@ use crate::clock::Now;
 use crate::target::Target;
 
 /// What a person has to look at is tried again this often at first…
-const HOLD_MIN: Duration = Duration::from_secs(5);
+pub(super) const HOLD_MIN: Duration = Duration::from_secs(5);
 /// … and about this often later: permissions that were granted take effect within a minute.
 const HOLD_MAX: Duration = Duration::from_secs(15);
 /// The longest wait before what passes by itself is tried again.
-const AGAIN_MAX: Duration = Duration::from_secs(5);
+pub(super) const AGAIN_MAX: Duration = Duration::from_secs(5);
 /// The service as a whole is complained about when it has failed this often in a row: one reset is none of people's business.
 const COMPLAIN_AFTER: u32 = 3;
 /// The longest piece of a line that is shown in a complaint, in characters.
@@ -234,129 +234,8 @@ impl Shipping {
         None
     }
 
-    fn read_back(
-        &mut self,
-        id: BatchId,
-        result: Result<Vec<(i64, String)>, Failure>,
-        now: Duration,
-    ) -> Option<Settled> {
-        let job = self.jobs.get_mut(&id)?;
-        let Phase::Doubt(doubt) = &mut job.phase else {
-            return None;
-        };
-        doubt.step = Step::Settle;
-        let target = Arc::clone(&job.batch.target);
-        let stream = match result {
-            Ok(stream) => stream,
-            Err(failure) => match decide(Tried::ReadBack, failure.kind) {
-                Action::Done => Vec::new(),
-                Action::Hold => {
-                    job.not_before = now + self.random.about(HOLD_MIN);
-                    let what = "an answer was lost and it has to be looked up what arrived; until then these lines wait \
-                                (permission needed: logs:GetLogEvents)";
-                    if let Some(lane) = self.lanes.get_mut(&target) {
-                        lane.blind = true;
-                    }
-                    self.complaints
-                        .raise(&Subject::ReadBack(target), &failure, what);
-                    return None;
-                }
-                Action::Again => {
-                    job.not_before = now + self.random.backoff(job.attempts, AGAIN_MAX);
-                    job.attempts = job.attempts.saturating_add(1);
-                    return None;
-                }
-                // The gate waits for all.
-                _ => return None,
-            },
-        };
-        if let Some(lane) = self.lanes.get_mut(&target) {
-            lane.blind = false;
-        }
-        self.complaints.clear(&Subject::ReadBack(target));
-        let piece = job.piece();
-        let found = piece.len() - resolve::missing(&job.batch, &piece, job.by, &stream, []).len();
-        let Phase::Doubt(doubt) = &mut job.phase else {
-            return None;
-        };
-        if found == 0 && !piece.is_empty() {
-            job.phase = Phase::Ready;
-            job.not_before = now;
-            self.counters.resent_events += piece.len() as u64;
-            return None;
-        }
-        // A request lands whole or not at all. If some of it is there, the rest may only not be visible yet: look until it stays so.
-        if found < piece.len() && doubt.seen != Some(found) {
-            doubt.seen = Some(found);
-            job.not_before = now + self.limits.settle;
-            return None;
-        }
-        doubt.step = Step::Ask(stream);
-        job.not_before = now;
-        None
-    }
-
-    fn recalled(
-        &mut self,
-        id: BatchId,
-        result: Result<Vec<(i64, String)>, Failure>,
-        now: Duration,
-    ) -> Option<Settled> {
-        let job = self.jobs.get_mut(&id)?;
-        let Phase::Doubt(doubt) = &mut job.phase else {
-            return None;
-        };
-        let Step::Asked(stream) = &mut doubt.step else {
-            return None;
-        };
-        let stream = std::mem::take(stream);
-        let known = match result {
-            Ok(known) => known,
-            Err(failure) => {
-                doubt.step = Step::Ask(stream);
-                job.not_before = now + self.random.backoff(job.attempts, AGAIN_MAX);
-                job.attempts = job.attempts.saturating_add(1);
-                self.complaints.raise(
-                    &Subject::ReadBack(job.batch.target.clone()),
-                    &failure,
-                    "tried again",
-                );
-                return None;
-            }
-        };
-        let job = self.jobs.get(&id)?;
-        // What the ledger does not know yet: landed pieces of batches that are not settled as a whole, this one among them.
-        let unsettled = job
-            .rivals
-            .iter()
-            .filter_map(|rival| self.jobs.get(rival))
-            .chain([job]);
-        let landed: Vec<(i64, String)> = unsettled
-            .flat_map(|job| {
-                job.landed_so_far()
-                    .into_iter()
-                    .map(|index| resolve::event(&job.batch, index))
-            })
-            .collect();
-        let known = known
-            .iter()
-            .chain(&landed)
-            .map(|(unix_ms, message)| (*unix_ms, message.as_str()));
-        let missing = resolve::missing(&job.batch, &job.piece(), job.by, &stream, known);
-        let job = self.jobs.get_mut(&id)?;
-        self.counters.resent_events += missing.len() as u64;
-        self.counters.found_events += (job.piece_len() - missing.len()) as u64;
-        self.complaints
-            .clear(&Subject::ReadBack(job.batch.target.clone()));
-        job.reduce(missing);
-        job.phase = Phase::Ready;
-        job.not_before = now;
-        job.attempts = 0;
-        self.settle(id)
-    }
-
     /// The batch leaves if nothing of it is left to do.
-    fn settle(&mut self, id: BatchId) -> Option<Settled> {
+    pub(super) fn settle(&mut self, id: BatchId) -> Option<Settled> {
         if !self.jobs.get(&id)?.work.is_empty() {
             return None;
         }
