@@ -61,7 +61,7 @@ pub(super) enum Room {
     Memory,
 }
 
-/// A batch that still takes events. Keeps every rule of the service but the order, which [`Draft::seal`] makes.
+/// A batch that still takes events. Keeps every rule of the service but the order, which is made when it is sealed.
 #[derive(Debug)]
 pub struct Draft {
     pub(super) target: Arc<Target>,

@@ -4,14 +4,14 @@
 //! **Exactly once.** A put that fails in a way that leaves open whether it landed (time-out, reset, 5xx, crash) makes its batch
 //! *doubtful*. A doubtful batch is never sent again before its stream was read back: after [`Limits::settle`], because
 //! CloudWatch Logs shows events with a delay, over the batch's own window of time. What of it stands there, and is not known to be of other
-//! batches, has landed ([`resolve`]); only what is missing is sent. Other batches go on meanwhile, except those with an event
+//! batches, has landed; only what is missing is sent. Other batches go on meanwhile, except those with an event
 //! that could be taken for one of the doubtful batch (same time, same message): these wait, so that nothing moves
 //! while it is counted.
 //!
 //! **Nothing is given up** because of an outage, a missing permission or a wrong name: the batch waits, a [`Complaint`] says so, and the
 //! file is the buffer. Only an event that is refused alone, by a target that takes others, is rejected.
 //!
-//! **Pressure.** One [`backoff::Gate`] for all targets: halves on throttles, and probes with one call while nobody answers.
+//! **Pressure.** All targets share one window of calls: it halves on throttles, and is one call, a probe, while nobody answers.
 
 mod answers;
 mod backoff;
