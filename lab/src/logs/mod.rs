@@ -1,7 +1,7 @@
 //! An endpoint that speaks CloudWatch Logs with the service's real limits, free-standing: no lab, no moto, no root.
 //!
-//! A request comes in over a [connection], and the [service] does with it, in this order: choose a [fault](Script), read the
-//! body, check the [signature], read the request ([wire]), change or ask the [store](Store), answer. Store, faults, throttles,
+//! A request comes in over a `connection`, and the `service` does with it, in this order: choose a [fault](Script), read the
+//! body, check the `signature`, read the request (`wire`), change or ask the [store](Store), answer. Store, faults, throttles,
 //! signatures and patterns are pure: time and chance are handed in.
 //!
 //! Events are kept in memory, at little more than the bytes of their messages, until the endpoint ends.
