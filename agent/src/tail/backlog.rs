@@ -22,12 +22,13 @@ impl Files {
             .aside
             .iter()
             .filter_map(|id| self.generations.get(id))
-            .filter(|generation| !generation.ended && generation.is_drained())
+            .filter(|generation| generation.is_drained())
             .filter(|generation| {
                 let quiet = now.saturating_sub(generation.grew_at);
-                let superseded = self.slots[generation.slot]
-                    .as_ref()
-                    .is_none_or(|slot| slot.detached.last() != Some(&generation.id));
+                let superseded = !self.is_newest_rotated(generation.id);
+                if generation.ended {
+                    return generation.kept && superseded;
+                }
                 match generation.state {
                     State::Live => false,
                     State::Final => true,
@@ -42,6 +43,7 @@ impl Files {
         for (id, size) in over {
             if let Some(generation) = self.generations.get_mut(&id) {
                 generation.ended = true;
+                generation.kept = false;
             }
             self.sights.push(Sight::Ended { id, size });
         }

@@ -1,19 +1,20 @@
 //! Names that appeared beside a followed file: its moved generation, a copy in the making, or a whole generation that
 //! came and went between two looks.
 
+use std::collections::HashSet;
 use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
 use super::files::Files;
 use super::generation::{Source, State};
 use super::identity::{begins_with, head_of};
-use super::rotation::{self, Packing};
+use super::rotation::{self, Packing, Ranked};
 use super::siblings::{Content, Sibling, is_prefix_of};
 use super::slot::Copying;
 use super::source;
 use super::truncation::Copy;
-use crate::account::{Identity, Lost};
-use crate::discover::stat::Stat;
+use crate::account::{GenerationId, Identity, Lost};
+use crate::discover::stat::{FileTime, Node, Stat};
 
 /// A copy that did not grow for this long is not followed by a truncation (logrotate's `copy`, or a person's).
 const COPY_STALLED: Duration = Duration::from_secs(5);
@@ -36,22 +37,40 @@ impl Files {
                 let Some(stat) = Stat::at(&path).ok().filter(Stat::is_file) else {
                     continue;
                 };
-                if let Some(&id) = self.by_node.get(&stat.node) {
-                    let live = self
-                        .generations
-                        .get(&id)
-                        .is_some_and(|generation| generation.state == State::Live);
-                    if !live {
+                let sibling = Sibling {
+                    path: path.clone(),
+                    inode: 0,
+                    stat,
+                    rank: reading.rank,
+                    packing: reading.packing,
+                };
+                if let Some(owner) = self.owner(&sibling) {
+                    let id = owner.id;
+                    if owner.state != State::Live {
                         self.moved(id, &path);
                     }
                 } else if self.has_current(index) {
-                    if reading.packing.is_none() {
-                        self.maybe_copying(index, &path, now);
+                    if sibling.is_packed() {
+                        self.find_missed(index, None, now);
+                    } else if !self.is_copying(index, &path, now) {
+                        // Either the file was truncated since it was looked at, or what the copy holds came and went.
+                        self.suspect_current(index);
+                        self.look_at(index, now);
+                        if self.owner(&sibling).is_none() {
+                            self.find_missed(index, None, now);
+                        }
                     }
                 } else {
-                    self.find_missed(index, now);
+                    self.find_missed(index, None, now);
                 }
             }
+        }
+    }
+
+    fn suspect_current(&mut self, index: usize) {
+        let current = self.slots[index].as_ref().and_then(|slot| slot.current);
+        if let Some(generation) = current.and_then(|id| self.generations.get_mut(&id)) {
+            generation.suspect = true;
         }
     }
 
@@ -61,22 +80,23 @@ impl Files {
             .is_some_and(|slot| slot.current.is_some())
     }
 
-    /// A copy of the live file appears beside it: it will be truncated any moment.
-    fn maybe_copying(&mut self, index: usize, path: &std::path::Path, now: Duration) {
+    /// If it is a copy of the live file that appeared beside it, that will be truncated any moment. True as well if it
+    /// can't be told.
+    fn is_copying(&mut self, index: usize, path: &std::path::Path, now: Duration) -> bool {
         let Some(id) = self.slots[index].as_ref().and_then(|slot| slot.current) else {
-            return;
+            return true;
         };
         if self.ensure_open(id).is_err() {
-            return;
+            return true;
         }
         let Ok(copy) = source::open(path) else {
-            return;
+            return true;
         };
         let Some(original) = self.generations.get(&id).and_then(|g| g.file()) else {
-            return;
+            return true;
         };
         if !is_prefix_of(&copy, original) {
-            return;
+            return false;
         }
         let size = Stat::of_open(&copy).map_or(0, |stat| stat.size);
         if let Some(Some(slot)) = self.slots.get_mut(index) {
@@ -88,6 +108,7 @@ impl Files {
             });
             self.copying.insert(index);
         }
+        true
     }
 
     /// Sees whether copies are still being made.
@@ -116,28 +137,40 @@ impl Files {
         });
     }
 
-    /// Follows the rotated copies that are newer than the newest generation that is known to have been rotated away, and
-    /// that are neither followed nor a copy of what is: they came and went between two looks.
-    pub(super) fn find_missed(&mut self, index: usize, now: Duration) {
+    /// Follows the rotated copies that are newer than the newest generation that was rotated away before, and that are
+    /// neither followed nor a copy of what is: they came and went between two looks. `left` is the generation that left
+    /// the path in this look, if one did: even before it, there may be copies of what its file held in between.
+    pub(super) fn find_missed(&mut self, index: usize, left: Option<GenerationId>, now: Duration) {
         let Some(slot) = self.slots[index].as_ref() else {
             return;
         };
-        if slot.detached.is_empty() && slot.past.is_empty() {
-            return;
-        }
         let siblings = self.siblings(slot);
-        let reference = siblings.iter().rposition(|sibling| {
+        let is_rotated = |sibling: &Sibling| {
+            self.owner(sibling)
+                .filter(|generation| generation.slot == index && generation.state != State::Live)
+                .map(|generation| generation.id)
+        };
+        let mut judged: HashSet<(Node, FileTime)> = siblings
+            .iter()
+            .map(|sibling| (sibling.stat.node, sibling.stat.modified))
+            .filter(|judged| slot.judged.contains(judged))
+            .collect();
+        for sibling in &siblings {
+            if self.is_packed_known(index, sibling) {
+                judged.insert((sibling.stat.node, sibling.stat.modified));
+            }
+        }
+        let is_past = |sibling: &Sibling| {
             let node = sibling.stat.node;
-            let ours = self
-                .by_node
-                .get(&node)
-                .and_then(|id| self.generations.get(id))
-                .is_some_and(|generation| {
-                    generation.slot == index && generation.state != State::Live
-                });
-            ours || slot.past.iter().any(|past| {
+            slot.past.iter().any(|past| {
                 past.node == node && (past.head.bytes == 0 || sibling.begins_with(past.head))
-            }) || (!slot.baseline.contains(&sibling.inode) && self.is_packed_known(index, sibling))
+            }) || judged.contains(&(node, sibling.stat.modified))
+        };
+        let left_at = siblings
+            .iter()
+            .rposition(|sibling| left.is_some() && is_rotated(sibling) == left);
+        let reference = siblings.iter().rposition(|sibling| {
+            is_rotated(sibling).is_some_and(|id| left != Some(id)) || is_past(sibling)
         });
         let live = slot
             .current
@@ -146,23 +179,48 @@ impl Files {
         let missed: Vec<Sibling> = siblings
             .into_iter()
             .enumerate()
-            .filter(|(at, sibling)| match reference {
-                Some(reference) => *at > reference,
-                None => !slot.baseline.contains(&sibling.inode),
+            .filter(|(at, sibling)| {
+                let new = !slot.baseline.contains(&sibling.inode);
+                let newest = left_at.is_none_or(|left| *at > left);
+                match reference {
+                    Some(reference) => *at > reference && (new || newest),
+                    // An old copy that was compressed meanwhile looks new, too.
+                    None => new && (newest || sibling.packing.is_none()),
+                }
             })
             .map(|(_, sibling)| sibling)
-            .filter(|sibling| !self.by_node.contains_key(&sibling.stat.node))
-            .filter(|sibling| {
-                live.is_none_or(|live| {
-                    sibling.packing.is_some()
-                        || source::open(&sibling.path).is_ok_and(|copy| !is_prefix_of(&copy, live))
-                })
-            })
+            .filter(|sibling| !matches!(sibling.packing, Some(Packing::Unreadable(_))))
+            .filter(|sibling| self.owner(sibling).is_none())
+            .filter(|sibling| !live.is_some_and(|live| sibling.is_plain_copy_of(live)))
             .collect();
+        if let Some(Some(slot)) = self.slots.get_mut(index) {
+            slot.judged = judged;
+        }
+        let any = !missed.is_empty();
         for sibling in missed {
             self.adopt_missed(index, &sibling, now);
         }
+        if any {
+            self.put_in_order(index);
+        }
         self.set_baseline(index);
+    }
+
+    /// What was found late may be older than what is known to have been rotated away.
+    fn put_in_order(&mut self, index: usize) {
+        let Some(slot) = self.slots[index].as_ref() else {
+            return;
+        };
+        let order: Vec<GenerationId> = self
+            .siblings(slot)
+            .iter()
+            .filter_map(|sibling| self.owner(sibling).map(|owner| owner.id))
+            .collect();
+        let mut detached = slot.detached.clone();
+        detached.sort_by_key(|id| order.iter().position(|at| at == id).unwrap_or(order.len()));
+        if let Some(Some(slot)) = self.slots.get_mut(index) {
+            slot.detached = detached;
+        }
     }
 
     /// A packed copy of a generation that is followed or was.
@@ -185,10 +243,12 @@ impl Files {
         if known.peek().is_none() {
             return false;
         }
-        let Ok((_, Content::Packed(survey))) = sibling.open() else {
+        let Some(content) = sibling.beginning() else {
             return false;
         };
-        known.any(|(head, size)| begins_with(&survey.beginning, head) && survey.bytes >= size)
+        known
+            .filter(|&(head, _)| begins_with(&content, head))
+            .any(|(_, size)| sibling.packed_bytes_are(size))
     }
 
     /// A rotated copy that is a generation of its own, to be read whole.

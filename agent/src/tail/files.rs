@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::generation::{Generation, State};
+use super::generation::{Generation, Source, State};
 use super::rotation::{self, Rank};
 use super::slot::{Past, Slot};
 use super::{FileSet, Known, Limits, OpenError, Sight, Start};
@@ -223,10 +223,25 @@ impl Files {
         }
     }
 
-    /// Drops a generation that has ended and whose bytes are all settled.
-    pub fn forget(&mut self, id: GenerationId) {
+    /// Drops a generation that has ended and whose bytes are all settled. False if it has to be remembered longer, in the
+    /// ledger too: it is the newest rotated copy of its path, which tells after a restart what is newer. When a further
+    /// rotation supersedes it, another `Ended` asks to forget it again.
+    pub fn forget(&mut self, id: GenerationId) -> bool {
+        if self.is_newest_rotated(id) {
+            if self
+                .generations
+                .get(&id)
+                .is_some_and(|g| g.state == State::Final)
+            {
+                self.close(id, Source::Gone);
+            }
+            if let Some(generation) = self.generations.get_mut(&id) {
+                generation.kept = true;
+            }
+            return false;
+        }
         let Some(generation) = self.generations.remove(&id) else {
-            return;
+            return true;
         };
         self.aside.remove(&id);
         if generation.is_open() {
@@ -247,6 +262,25 @@ impl Files {
                 size: generation.size,
             });
         }
+        true
+    }
+
+    /// Whether it is the last that was rotated away from its path; later ones that were deleted say nothing.
+    pub(super) fn is_newest_rotated(&self, id: GenerationId) -> bool {
+        let deleted = State::Detached { deleted: true };
+        self.generations
+            .get(&id)
+            .and_then(|generation| self.slots[generation.slot].as_ref())
+            .and_then(|slot| {
+                let at = slot.detached.iter().position(|&other| other == id)?;
+                Some(&slot.detached[at + 1..])
+            })
+            .is_some_and(|later| {
+                later
+                    .iter()
+                    .filter_map(|id| self.generations.get(id))
+                    .all(|generation| generation.state == deleted)
+            })
     }
 
     fn look_at_directories(&mut self, rung: &Rung, everything: bool, first: bool, now: Duration) {
@@ -433,6 +467,7 @@ impl Files {
             detached: Vec::new(),
             past: VecDeque::new(),
             baseline: HashSet::new(),
+            judged: HashSet::new(),
             start_at: None,
             alias: false,
             copying: None,

@@ -1,5 +1,6 @@
 //! What is known of one generation.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -42,6 +43,8 @@ pub(super) struct Generation {
     pub(super) identity: Identity,
     /// The head before it last grew: a copy that was made meanwhile may hold no more.
     pub(super) shorter_head: Head,
+    /// A head that was compared with the file, and the checksum of its bytes.
+    pub(super) checked_head: Cell<Option<(Head, u32)>>,
     /// The file that its bytes are in now: its own, or a copy.
     pub(super) node: Node,
     pub(super) source: Source,
@@ -54,6 +57,8 @@ pub(super) struct Generation {
     /// When it last grew.
     pub(super) grew_at: Duration,
     pub(super) ended: bool,
+    /// It was to be forgotten, but tells what is newer.
+    pub(super) kept: bool,
     /// Something does not fit: look closely.
     pub(super) suspect: bool,
     /// A hole that is already reported.

@@ -34,7 +34,7 @@ impl Files {
         let suspect = current
             .and_then(|id| self.generations.get(&id))
             .is_some_and(|generation| generation.suspect);
-        if stat == slot.last && !suspect && (stat.is_none() || current.is_some()) {
+        if stat == slot.last && !suspect && stat.is_some() == current.is_some() {
             return;
         }
         let path = slot.path.clone();
@@ -44,7 +44,7 @@ impl Files {
                 slot.alias = false;
                 if let Some(id) = current {
                     self.detach(id, now);
-                    self.find_missed(index, now);
+                    self.find_missed(index, self.newest_detached(index), now);
                 }
                 self.clear(&path);
             }
@@ -68,11 +68,17 @@ impl Files {
                         if let Some(id) = current {
                             self.detach(id, now);
                         }
-                        self.attach(index, &path, stat, now);
+                        let left = current.and_then(|_| self.newest_detached(index));
+                        self.attach(index, &path, stat, left, now);
                     }
                 }
             }
         }
+    }
+
+    /// What left the path in this look, if something did: it was truncated on the way, perhaps.
+    fn newest_detached(&self, index: usize) -> Option<GenerationId> {
+        self.slots[index].as_ref()?.detached.last().copied()
     }
 
     /// The same file as before: did it grow, or was it truncated?
@@ -85,12 +91,17 @@ impl Files {
         let touched = stat.modified != generation.modified;
         let stands = if stat.size < size {
             Some(false)
-        } else if stat.size > size && head_bytes < HEAD_BYTES_MAX {
-            self.grow_head(id)
-        } else if suspect || (stat.size == size && touched && size > 0) {
+        } else if suspect || stat.size > size || (touched && size > 0) {
+            // Only what is known to be this generation's is told to have been seen.
             self.still_stands(id)
         } else {
             Some(true)
+        };
+        let grows_head = stands == Some(true) && stat.size > size && head_bytes < HEAD_BYTES_MAX;
+        let stands = if grows_head {
+            self.grow_head(id)
+        } else {
+            stands
         };
         match stands {
             Some(true) => {}
@@ -132,13 +143,20 @@ impl Files {
     }
 
     /// Another file than before stands at the path.
-    fn attach(&mut self, index: usize, path: &Path, stat: Stat, now: Duration) {
+    fn attach(
+        &mut self,
+        index: usize,
+        path: &Path,
+        stat: Stat,
+        left: Option<GenerationId>,
+        now: Duration,
+    ) {
         if let Some(&id) = self.by_node.get(&stat.node)
             && self.attach_followed(index, path, id, stat, now)
         {
             return;
         }
-        self.find_missed(index, now);
+        self.find_missed(index, left, now);
         let opened = self.open_path(path).and_then(|file| {
             let stat = Stat::of_open(&file)?;
             let content = beginning(&file)?;
@@ -307,6 +325,7 @@ impl Files {
             path: path.to_path_buf(),
             identity,
             shorter_head: Head::default(),
+            checked_head: std::cell::Cell::new(None),
             node,
             source,
             state,
@@ -316,6 +335,7 @@ impl Files {
             anchor: Anchor::default(),
             grew_at: Duration::ZERO,
             ended: false,
+            kept: false,
             suspect: false,
             hole_to: 0,
         };
@@ -408,6 +428,7 @@ impl Files {
         };
         let suspect = std::mem::take(&mut generation.suspect);
         let node = generation.node;
+        let held = generation.is_open();
         let stat = match generation.file() {
             Some(file) => Stat::of_open(file).ok(),
             None => Stat::at(&generation.path)
@@ -431,18 +452,49 @@ impl Files {
         let short_head = (generation.identity.head.bytes as usize) < HEAD_BYTES_MAX;
         let stands = if stat.size < size {
             Some(false)
-        } else if grown && short_head {
-            self.grow_head(id)
-        } else if suspect {
+        } else if suspect || grown {
             self.still_stands(id)
         } else {
             Some(true)
         };
+        let stands = if stands == Some(true) && grown && short_head {
+            self.grow_head(id)
+        } else {
+            stands
+        };
+        if stands.is_none() {
+            return;
+        }
         if stands == Some(false) {
-            self.gone(id, now);
+            if held {
+                self.detached_truncated(id, now);
+            } else {
+                // Nobody held the inode, and it was given to another file.
+                self.gone(id, now);
+            }
             return;
         }
         self.grow(id, stat.size, now);
+    }
+
+    /// A detached file was truncated: its writer still held it. What was written since is one more generation.
+    fn detached_truncated(&mut self, id: GenerationId, now: Duration) {
+        let Some(generation) = self.generations.get(&id) else {
+            return;
+        };
+        let (index, state, path) = (generation.slot, generation.state, generation.path.clone());
+        let file = self.close(id, Source::Gone);
+        self.gone(id, now);
+        let Some(file) = file else {
+            return;
+        };
+        let Some(new) = self.begin_anew(index, &path, file, state, 0, now) else {
+            return;
+        };
+        self.aside.insert(new);
+        if let Some(Some(slot)) = self.slots.get_mut(index) {
+            slot.detached.push(new);
+        }
     }
 
     /// A closed, detached generation is not where it was: look for its inode among the rotated copies.

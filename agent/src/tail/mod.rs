@@ -145,7 +145,7 @@ pub enum Sight {
     },
     /// No byte will be added after `size`: a last unfinished line is complete now. Not yet read bytes before `size` can
     /// still be read. If a writer that held on adds something after all before the generation is forgotten, this is
-    /// withdrawn by a `Grew`.
+    /// withdrawn by a `Grew`. Told again when [`Files::forget`] is worth another try.
     Ended {
         /// Which one.
         id: GenerationId,

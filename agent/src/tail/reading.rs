@@ -94,7 +94,7 @@ impl Files {
         }
         let head = head_of(&content);
         // The copy that is being made may have no more than the old head.
-        if head != old && !copying {
+        if head != old && (!copying || old.bytes == 0) {
             generation.shorter_head = old;
             generation.identity.head = head;
             self.sights.push(Sight::Identified { id, head });
@@ -227,11 +227,24 @@ fn read_with_lead(file: &File, lead: &mut [u8], buf: &mut [u8], at: u64) -> nix:
     }
 }
 
-/// Whether the head is still the one that is known.
+/// Whether the head is still the one that is known. The checksum spares the digest, which costs ten times as much.
 pub(super) fn head_stands(file: &File, generation: &Generation) -> std::io::Result<bool> {
     let head = generation.identity.head;
     let mut content = [0; HEAD_BYTES_MAX];
     let covered = &mut content[..head.bytes as usize];
     let bytes = read_full_at(file, covered, 0)?;
-    Ok(bytes == covered.len() && head_of(covered) == head)
+    if bytes < covered.len() {
+        return Ok(false);
+    }
+    let checksum = crc32fast::hash(covered);
+    if let Some((checked, expected)) = generation.checked_head.get()
+        && checked == head
+    {
+        return Ok(checksum == expected);
+    }
+    let stands = head_of(covered) == head;
+    if stands {
+        generation.checked_head.set(Some((head, checksum)));
+    }
+    Ok(stands)
 }

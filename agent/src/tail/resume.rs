@@ -28,13 +28,16 @@ enum Likeness {
     Copy,
     /// A copy by its head, that holds all that was read.
     ShortCopy,
+    /// Device and inode of a file that was empty. The inode may have been used again: it comes last.
+    Empty,
 }
 
-const LIKENESSES: [Likeness; 4] = [
+const LIKENESSES: [Likeness; 5] = [
     Likeness::Same,
     Likeness::OtherDevice,
     Likeness::Copy,
     Likeness::ShortCopy,
+    Likeness::Empty,
 ];
 
 /// A file that a known generation may be: the slot's own, or a rotated copy.
@@ -87,7 +90,8 @@ impl Place {
         // An empty head is in everything: it says nothing.
         let same_head = identity.head.bytes > 0 && begins_with(beginning, identity.head);
         let fits = match likeness {
-            Likeness::Same => same_node && (same_head || identity.head.bytes == 0),
+            Likeness::Same => same_node && same_head,
+            Likeness::Empty => same_node && identity.head.bytes == 0,
             Likeness::OtherDevice => same_inode && same_head,
             Likeness::Copy | Likeness::ShortCopy => same_head,
         };
@@ -346,10 +350,18 @@ impl Files {
         now: Duration,
     ) {
         let rotated = &places[..own.min(places.len())];
-        let unread: Vec<&Place> = match at {
-            Some(at) if at >= own => Vec::new(),
-            Some(at) => rotated[at + 1..].iter().collect(),
-            None => match newest.last_ms {
+        // A file that was empty may have been written and truncated several times since: what came before it counts.
+        let was_empty = newest.identity.head.bytes == 0;
+        let others = rotated
+            .iter()
+            .enumerate()
+            .rposition(|(n, place)| place.taken && !(was_empty && at == Some(n)));
+        let newest_rotated = others.or(at.filter(|&at| at < own));
+        let unread: Vec<&Place> = match (at, newest_rotated) {
+            // Without a rotated one to compare with, what stands beside the live file was read before.
+            (Some(_), None) => Vec::new(),
+            (_, Some(rotated_at)) => rotated[rotated_at + 1..].iter().collect(),
+            (None, None) => match newest.last_ms {
                 Some(last_ms) => rotated
                     .iter()
                     .filter(|place| place.modified_ms > last_ms)
@@ -359,9 +371,14 @@ impl Files {
                 None => rotated.iter().collect(),
             },
         };
+        let own_path = self.slots[index].as_ref().map(|slot| slot.path.clone());
+        let live = own_path.and_then(|path| source::open(&path).ok());
         for place in unread {
             if !place.taken
                 && let Some(sibling) = &place.sibling
+                && !live
+                    .as_ref()
+                    .is_some_and(|live| sibling.is_plain_copy_of(live))
             {
                 self.adopt_missed(index, sibling, now);
             }

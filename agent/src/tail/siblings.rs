@@ -67,6 +67,27 @@ impl Sibling {
                 .is_some_and(|content| begins_with(&content, head))
     }
 
+    /// Whether it is a copy, perhaps an unfinished one, of what stands in the file itself.
+    pub(super) fn is_plain_copy_of(&self, live: &File) -> bool {
+        self.packing.is_none()
+            && source::open(&self.path).is_ok_and(|copy| is_prefix_of(&copy, live))
+    }
+
+    /// Whether a gzip file holds so many bytes, or more. Its last four bytes tell the length of its last member (RFC 1952);
+    /// only where that is not the answer, all of it is read.
+    pub(super) fn packed_bytes_are(&self, bytes: u64) -> bool {
+        let Ok(file) = source::open(&self.path) else {
+            return false;
+        };
+        let mut length = [0; 4];
+        let end = self.stat.size.saturating_sub(4);
+        let told = read_full_at(&file, &mut length, end).is_ok_and(|read| read == 4);
+        if told && u64::from(u32::from_le_bytes(length)) == bytes & u64::from(u32::MAX) {
+            return true;
+        }
+        Gzip::survey(&file).is_ok_and(|survey| survey.bytes >= bytes)
+    }
+
     /// Opens it, and tells how long its content is.
     pub(super) fn open(&self) -> std::io::Result<(File, Content)> {
         let file = source::open(&self.path)?;
@@ -140,6 +161,14 @@ impl Files {
                 let followed = self.by_path.contains_key(&path);
                 (!followed).then_some((path, listed.inode, reading.rank, reading.packing))
             })
+    }
+
+    /// The generation whose bytes are in this copy. An inode that nobody holds may have been given to another file.
+    pub(super) fn owner(&self, sibling: &Sibling) -> Option<&Generation> {
+        let id = self.by_node.get(&sibling.stat.node)?;
+        let owner = self.generations.get(id)?;
+        let head = owner.identity.head;
+        (owner.is_open() || head.bytes == 0 || sibling.begins_with(head)).then_some(owner)
     }
 
     pub(super) fn has_siblings(&self, slot: &Slot) -> bool {

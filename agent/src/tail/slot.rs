@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::account::{GenerationId, Head};
 use crate::discover::directories::DirectoryId;
-use crate::discover::stat::{Node, Stat};
+use crate::discover::stat::{FileTime, Node, Stat};
 
 /// How many generations that are done with are remembered, so that their copies are not taken for something new.
 const PAST_MAX: usize = 16;
@@ -48,6 +48,8 @@ pub(super) struct Slot {
     pub(super) past: VecDeque<Past>,
     /// Inodes (as the directory lists them) of the rotated copies that are accounted for or none of our business.
     pub(super) baseline: HashSet<u64>,
+    /// Compressed copies that were found to be of generations that are followed or were.
+    pub(super) judged: HashSet<(Node, FileTime)>,
     /// Its size when it was first seen, if it was there before the agent was to begin.
     pub(super) start_at: Option<u64>,
     /// Another path leads to the same file, which is followed there.

@@ -61,23 +61,35 @@ impl Files {
             Some(copy) => self.take_over(id, copy, Lost::CopyTruncate, now),
             None => self.give_up(id, Lost::CopyTruncate),
         }
-        self.find_missed(index, now);
+        self.find_missed(index, Some(id), now);
         let Some(file) = file else {
             // It is opened by its path, as any new file.
             self.due.push(index);
             return;
         };
-        self.begin_anew(index, &path, file, from, now);
+        match self.begin_anew(index, &path, file, State::Live, from, now) {
+            Some(id) => {
+                if let Some(Some(slot)) = self.slots.get_mut(index) {
+                    slot.current = Some(id);
+                }
+            }
+            None => self.due.push(index),
+        }
         self.set_baseline(index);
     }
 
     /// The file that was truncated, as a new generation.
-    fn begin_anew(&mut self, index: usize, path: &Path, file: File, from: u64, now: Duration) {
-        let (Ok(stat), Ok(content)) = (Stat::of_open(&file), super::identity::beginning(&file))
-        else {
-            self.due.push(index);
-            return;
-        };
+    pub(super) fn begin_anew(
+        &mut self,
+        index: usize,
+        path: &Path,
+        file: File,
+        state: State,
+        from: u64,
+        now: Duration,
+    ) -> Option<GenerationId> {
+        let stat = Stat::of_open(&file).ok()?;
+        let content = super::identity::beginning(&file).ok()?;
         let identity = Identity {
             device: stat.node.0,
             inode: stat.node.1,
@@ -85,14 +97,12 @@ impl Files {
         };
         let from = from.min(stat.size);
         let source = Source::Plain(Some(file));
-        let id = self.adopt(index, path, source, State::Live, identity, from, from > 0);
-        if let Some(Some(slot)) = self.slots.get_mut(index) {
-            slot.current = Some(id);
-        }
+        let id = self.adopt(index, path, source, state, identity, from, from > 0);
         if let Some(generation) = self.generations.get_mut(&id) {
             generation.modified = stat.modified;
         }
         self.grow(id, stat.size, now);
+        Some(id)
     }
 
     /// How much of the truncated file is what stood there before: all, if it was only cut shorter. Without a copy, and
@@ -121,8 +131,8 @@ impl Files {
         let slot = self.slots.get(index)?.as_ref()?;
         let mut siblings = self.siblings(slot);
         siblings.retain(|sibling| {
-            let owner = self.by_node.get(&sibling.stat.node);
-            owner.is_none_or(|&owner| owner == id)
+            let owner = self.owner(sibling);
+            owner.is_none_or(|owner| owner.id == id)
         });
         let fits = |sibling: &Sibling| {
             let (file, content) = sibling.open().ok()?;
@@ -250,11 +260,15 @@ impl Files {
         generation.suspect = false;
         generation.size = consumed;
         generation.ended = true;
-        let node = generation.node;
+        let (node, index) = (generation.node, generation.slot);
         if self.by_node.get(&node) == Some(&id) {
             self.by_node.remove(&node);
         }
         self.aside.insert(id);
+        if let Some(Some(slot)) = self.slots.get_mut(index) {
+            // It is no rotated copy, and supersedes none.
+            slot.detached.retain(|&other| other != id);
+        }
         if let Some(span) = lost {
             self.sights.push(Sight::Lost { span, why });
         }

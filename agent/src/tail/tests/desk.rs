@@ -53,6 +53,8 @@ pub(super) struct Desk {
     pub(super) sets: Vec<FileSet>,
     pub(super) limits: Limits,
     pub(super) buffer_bytes: usize,
+    /// What the reader was started with.
+    known: Vec<Known>,
 }
 
 pub(super) fn limits() -> Limits {
@@ -92,6 +94,7 @@ impl Desk {
             sets,
             limits,
             buffer_bytes: 4096,
+            known: Vec::new(),
         }
     }
 
@@ -279,7 +282,6 @@ impl Desk {
     pub(super) fn known(&self) -> Vec<Known> {
         self.seen
             .iter()
-            .filter(|(_, seen)| seen.ended.is_none_or(|size| seen.at < size))
             .map(|(&id, seen)| Known {
                 id,
                 identity: seen.identity,
@@ -289,6 +291,12 @@ impl Desk {
                 seen: seen.size,
                 last_ms: None,
             })
+            .chain(
+                self.known
+                    .iter()
+                    .filter(|known| self.sights.is_empty() && !self.seen.contains_key(&known.id))
+                    .cloned(),
+            )
             .collect()
     }
 
@@ -300,6 +308,11 @@ impl Desk {
 
     pub(super) fn restart_with(&mut self, known: Vec<Known>) {
         let next = self.seen.keys().map(|id| id.0 + 1).max().unwrap_or(1);
+        self.reopen(known, next);
+    }
+
+    pub(super) fn reopen(&mut self, known: Vec<Known>, next: u64) {
+        self.known.clone_from(&known);
         self.files =
             Files::open(self.sets.clone(), known, next, self.limits, Arc::new(|| {})).unwrap();
         self.seen.clear();
