@@ -141,6 +141,17 @@ impl Files {
     /// neither followed nor a copy of what is: they came and went between two looks. `left` is the generation that left
     /// the path in this look, if one did: even before it, there may be copies of what its file held in between.
     pub(super) fn find_missed(&mut self, index: usize, left: Option<GenerationId>, now: Duration) {
+        // What was rotated away before may have grown since, and its copy is known by its length.
+        let before = self.slots[index].as_ref().map(|slot| slot.detached.clone());
+        for id in before.into_iter().flatten() {
+            if self
+                .generations
+                .get(&id)
+                .is_some_and(|g| matches!(g.state, State::Detached { .. }))
+            {
+                self.look_at_one_detached(id, now);
+            }
+        }
         let Some(slot) = self.slots[index].as_ref() else {
             return;
         };
@@ -163,7 +174,9 @@ impl Files {
         let is_past = |sibling: &Sibling| {
             let node = sibling.stat.node;
             slot.past.iter().any(|past| {
-                past.node == node && (past.head.bytes == 0 || sibling.begins_with(past.head))
+                past.node == node
+                    && (sibling.begins_with(past.head)
+                        || (past.size == 0 && sibling.stat.size == 0))
             }) || judged.contains(&(node, sibling.stat.modified))
         };
         let left_at = siblings

@@ -422,7 +422,7 @@ impl Files {
         }
     }
 
-    fn look_at_one_detached(&mut self, id: GenerationId, now: Duration) {
+    pub(super) fn look_at_one_detached(&mut self, id: GenerationId, now: Duration) {
         let Some(generation) = self.generations.get_mut(&id) else {
             return;
         };

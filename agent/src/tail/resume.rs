@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
-use super::Known;
 use super::files::Files;
 use super::generation::{Source, State};
 use super::identity::begins_with;
@@ -13,6 +12,7 @@ use super::siblings::{Content, Sibling};
 use super::slot::Past;
 use super::source;
 use super::truncation::Copy;
+use super::{Known, Sight};
 use crate::account::{Identity, Lost};
 use crate::discover::directories::name_of;
 use crate::discover::stat::{Node, Stat};
@@ -244,7 +244,9 @@ impl Files {
                     self.aside.insert(known.id);
                 }
             }
-            // What is there beyond `from` is told by the look that follows.
+            // Held from now on: it may be rotated and compressed before it grows. If that fails, the look that follows
+            // tells; so it does of what is there beyond `from`.
+            let _ = self.ensure_open(known.id);
             return;
         }
         self.adopt_as(
@@ -265,6 +267,14 @@ impl Files {
         }
         match place.sibling.as_ref().map(Sibling::open) {
             Some(Ok((file, content))) => {
+                let bytes = match &content {
+                    Content::Plain(bytes) => *bytes,
+                    Content::Packed(survey) => survey.bytes,
+                };
+                let size = bytes.min(known.seen);
+                if size > from {
+                    self.sights.push(Sight::Grew { id: known.id, size });
+                }
                 let copy = Copy {
                     path,
                     node: place.node,
@@ -356,11 +366,16 @@ impl Files {
             .iter()
             .enumerate()
             .rposition(|(n, place)| place.taken && !(was_empty && at == Some(n)));
+        let in_place = places
+            .get(own)
+            .is_some_and(|place| place.node == (newest.identity.device, newest.identity.inode));
         let newest_rotated = others.or(at.filter(|&at| at < own));
         let unread: Vec<&Place> = match (at, newest_rotated) {
             // Without a rotated one to compare with, what stands beside the live file was read before.
             (Some(_), None) => Vec::new(),
             (_, Some(rotated_at)) => rotated[rotated_at + 1..].iter().collect(),
+            // Truncated where it stands, without a copy: nothing was rotated.
+            (None, None) if in_place => Vec::new(),
             (None, None) => match newest.last_ms {
                 Some(last_ms) => rotated
                     .iter()

@@ -37,6 +37,15 @@ impl Seen {
         String::from_utf8_lossy(&self.text).into_owned()
     }
 
+    /// What is lost is settled, too.
+    fn settled_to(&self) -> u64 {
+        self.lost
+            .iter()
+            .filter(|(start, _, _)| *start <= self.at)
+            .map(|(_, end, _)| *end)
+            .fold(self.at, u64::max)
+    }
+
     pub(super) fn lost_bytes(&self) -> u64 {
         self.lost.iter().map(|(start, end, _)| end - start).sum()
     }
@@ -287,7 +296,7 @@ impl Desk {
                 identity: seen.identity,
                 set: self.sets[seen.set].patterns[0].clone(),
                 path: seen.path.clone(),
-                settled_to: seen.at,
+                settled_to: seen.settled_to(),
                 seen: seen.size,
                 last_ms: None,
             })

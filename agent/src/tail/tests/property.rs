@@ -101,7 +101,7 @@ const LIVE: &str = "a.log";
 impl Model {
     fn new() -> Model {
         Model {
-            desk: Desk::new(&["*.log"]),
+            desk: Desk::new(&[LIVE]),
             running: true,
             rotated_since_look: false,
             incarnations: Vec::new(),
@@ -172,9 +172,16 @@ impl Model {
         }
     }
 
-    /// Several rotations between two looks have tests of their own: what an inode that is used again and again meant in
+    /// Several rotations between two looks, and deletions while nobody looks, have tests of their own: what an inode that is used again and again meant in
     /// between can't always be told.
     fn step(&mut self, step: &Step) {
+        let deletes = matches!(
+            step,
+            Step::Replace { .. } | Step::Delete | Step::DeleteOldest
+        );
+        if deletes && !self.running {
+            return;
+        }
         if matches!(
             step,
             Step::Rename { .. }
@@ -185,6 +192,17 @@ impl Model {
         ) {
             if self.rotated_since_look {
                 return;
+            }
+            // A file's first bytes are seen before it is rotated: an inode that is used again for the copy of something
+            // that was never seen can't be told from what it was.
+            // Empty files are not rotated (logrotate's `notifempty`).
+            if self.running
+                && self
+                    .live
+                    .is_some_and(|live| self.incarnations[live].seen == 0)
+            {
+                self.write(1);
+                self.look(false);
             }
             self.rotated_since_look = true;
         }
@@ -347,11 +365,8 @@ impl Model {
             return;
         }
         // Of a file that was empty when it was last seen, nothing tells later what became of it.
-        let empty = |it: &Incarnation| it.seen == 0;
-        if self
-            .live
-            .is_some_and(|live| empty(&self.incarnations[live]))
-        {
+        let live = self.live();
+        if self.incarnations[live].seen == 0 {
             self.write(1);
             self.look(false);
         }
