@@ -64,6 +64,7 @@ pub(super) struct Desk {
     pub(super) buffer_bytes: usize,
     /// What the reader was started with.
     known: Vec<Known>,
+    read_before: String,
 }
 
 pub(super) fn limits() -> Limits {
@@ -104,6 +105,7 @@ impl Desk {
             limits,
             buffer_bytes: 4096,
             known: Vec::new(),
+            read_before: String::new(),
         }
     }
 
@@ -327,6 +329,18 @@ impl Desk {
         self.seen.clear();
         self.sights.clear();
         self.troubles.clear();
+    }
+
+    /// The same, without losing what was read so far.
+    pub(super) fn restart_keeping(&mut self) {
+        let read = self.all_text();
+        self.restart();
+        self.read_before = read;
+    }
+
+    /// All that was read, before restarts too.
+    pub(super) fn all_text(&self) -> String {
+        self.read_before.clone() + &self.texts().concat()
     }
 
     /// The texts of all generations, in the order of their ids.

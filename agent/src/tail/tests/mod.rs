@@ -6,6 +6,7 @@ mod desk;
 mod bounds;
 mod copytruncate;
 mod discovery;
+mod logrotate;
 mod property;
 mod renames;
 mod restarts;
