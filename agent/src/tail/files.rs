@@ -448,7 +448,9 @@ impl Files {
     /// A slot for a path, due at once.
     pub(super) fn new_slot(&mut self, set: usize, path: PathBuf, now: Duration) -> usize {
         let directory = self.directories.track(&directory_of(&path));
-        let index = match self.slots.iter().position(Option::is_none) {
+        let any_free = self.by_path.len() < self.slots.len();
+        let free = any_free.then(|| self.slots.iter().position(Option::is_none));
+        let index = match free.flatten() {
             Some(free) => free,
             None => {
                 self.slots.push(None);

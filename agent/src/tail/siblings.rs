@@ -1,7 +1,9 @@
 //! The rotated copies of a followed file that stand beside it.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read as _;
+use std::ops::Bound;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
@@ -150,8 +152,12 @@ impl Files {
         let directory = self.directories.get(slot.directory);
         directory
             .into_iter()
-            .flat_map(|directory| &directory.entries)
-            .filter(move |(entry, _)| entry.as_bytes().starts_with(stem) && *entry != name)
+            .flat_map(move |directory| {
+                let from = (Bound::Included(OsStr::from_bytes(stem)), Bound::Unbounded);
+                directory.entries.range::<OsStr, _>(from)
+            })
+            .take_while(move |(entry, _)| entry.as_bytes().starts_with(stem))
+            .filter(move |(entry, _)| *entry != name)
             .filter_map(move |(entry, listed)| {
                 let reading = rotation::readings(entry.as_bytes())
                     .into_iter()
