@@ -1,11 +1,12 @@
 # `make demo` bakes the example application in a lab on this machine; `make test` runs every test.
 # Both install what they lack (Debian or Ubuntu) and say so first.
 
-.PHONY: help demo test bench check deps-demo deps-test
+.PHONY: help demo test storm bench check deps-demo deps-test
 
 help:
 	@echo "make demo    bake provision/app in the lab, boot the image, fetch its page"
 	@echo "make test    run all tests (the lab's need root: sudo is used if you are not)"
+	@echo "make storm   the agent for ten minutes under everything at once (STORM_SECONDS, STORM_SEED)"
 	@echo "make bench   print measurements as ratios against a yardstick of the same run"
 	@echo "make check   formatting, lints, documentation, dependency audit"
 
@@ -28,6 +29,10 @@ demo: deps-demo
 
 test: deps-test
 	$(AS_ROOT) cargo test --workspace -- $(WITHOUT_PACKER)
+
+# The release build, so that peak memory is what a host would see.
+storm: deps-test
+	STORM_SECONDS=$${STORM_SECONDS:-600} $(AS_ROOT) cargo test --package baker-agent --test storm --release -- everything_at_once --nocapture
 
 bench: deps-test
 	# The development profile optimises what a benchmark spends its time in, and is built already.

@@ -1,0 +1,169 @@
+//! Everything at once, at random: several writers, every rotation that loses nothing by itself, an endpoint at its worst,
+//! and SIGKILL. At the end every line is there once.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
+
+use crate::support::endpoint::Fault;
+use crate::support::ground::Ground;
+use crate::support::lines::{Shape, TRACEBACK_START};
+use crate::support::meter::Reading;
+use crate::support::rotate::{self, Logrotate};
+use crate::support::writer::{Plan, Turn, Writer};
+
+/// How long, unless `STORM_SECONDS` says otherwise.
+const SECONDS: u64 = 20;
+
+/// The logs of the storm. The writer of each is its place here.
+const LOGS: [&str; 6] = [
+    "renamed.log",
+    "copied.log",
+    "rotated.log",
+    "compressed.log",
+    "error.log",
+    "odd.log",
+];
+
+/// What happens next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Blow {
+    Rename,
+    Logrotate,
+    Kill,
+    Down,
+    Faults,
+    Calm,
+}
+
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok()?.parse().ok()
+}
+
+#[test]
+fn everything_at_once() {
+    let seconds = number("STORM_SECONDS").unwrap_or(SECONDS);
+    let seed = number("STORM_SEED").unwrap_or_else(rand::random);
+    // Shown when it fails: the same seed gives the same blows, if not the same instants.
+    println!("storm of {seconds} s, seed {seed}");
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut ground = Ground::new("storm", &LOGS);
+    ground.setup.files[4].format = "gunicorn";
+    ground.setup.files[4].multiline = Some(TRACEBACK_START);
+    ground.start();
+    ground.greet();
+    let writers = writers(&ground, &mut random, seconds);
+    let renaming = Logrotate::program().map(|_| {
+        let pattern = ground.log("compressed.log").display().to_string();
+        let options = ["nocreate", "compress", "delaycompress"];
+        Logrotate::new(ground.folder(), &pattern, &options)
+    });
+
+    let mut blows: BTreeMap<Blow, u64> = BTreeMap::new();
+    let mut peak = Reading::default();
+    let started = Instant::now();
+    while started.elapsed() < Duration::from_secs(seconds) {
+        std::thread::sleep(Duration::from_millis(random.random_range(20..800)));
+        if let Some(running) = &ground.running {
+            let reading = running.reading();
+            peak.peak_rss_bytes = peak.peak_rss_bytes.max(reading.peak_rss_bytes);
+            peak.descriptors = peak.descriptors.max(reading.descriptors);
+        }
+        let blow = next_blow(&mut random);
+        match blow {
+            Blow::Rename => {
+                rotate::rename(&ground.log("renamed.log"));
+                // Sometimes the writer goes on in the renamed file for a while.
+                std::thread::sleep(Duration::from_millis(random.random_range(0..100)));
+                writers[0].reopen();
+            }
+            Blow::Logrotate => {
+                if let Some(logrotate) = &renaming {
+                    let before = writers[3].reopened();
+                    logrotate.force();
+                    writers[3].reopen();
+                    ground.until("the reopening", || writers[3].reopened() > before);
+                }
+            }
+            Blow::Kill => {
+                ground.kill();
+                std::thread::sleep(Duration::from_millis(random.random_range(0..300)));
+                ground.start();
+            }
+            Blow::Down => ground
+                .endpoint
+                .refuse(Duration::from_millis(random.random_range(100..3000))),
+            Blow::Faults => {
+                let faults = [
+                    Fault::ResetBefore,
+                    Fault::ResetAfter,
+                    Fault::ErrorBefore,
+                    Fault::ErrorAfter,
+                    Fault::Half,
+                    Fault::Throttle,
+                    Fault::Garbage,
+                    Fault::Slow(Duration::from_millis(200)),
+                ]
+                .map(|fault| (fault, random.random_range(0.0..0.12)));
+                ground.endpoint.faults(&faults, random.random());
+            }
+            Blow::Calm => ground.endpoint.faults(&[], 0),
+        }
+        *blows.entry(blow).or_default() += 1;
+    }
+    ground.endpoint.faults(&[], 0);
+    let written: Vec<_> = writers.into_iter().map(Writer::stop).collect();
+    let verdict = ground.assert_exact(&written);
+    let stats = ground.endpoint.stats();
+    println!("blows: {blows:?}");
+    println!("lines: {verdict}");
+    println!(
+        "requests {}, of them failed on purpose {}; latency p50 {:.0} ms, p99 {:.0} ms, max {:.0} ms",
+        stats.requests,
+        stats.faults,
+        verdict.latency_ms.p50,
+        verdict.latency_ms.p99,
+        verdict.latency_ms.max
+    );
+    println!(
+        "peak memory {:.1} MiB, peak descriptors {}",
+        peak.peak_rss_bytes as f64 / 1024.0 / 1024.0,
+        peak.descriptors
+    );
+}
+
+fn next_blow(random: &mut StdRng) -> Blow {
+    match random.random_range(0..100) {
+        0..20 => Blow::Rename,
+        20..30 => Blow::Logrotate,
+        30..50 => Blow::Kill,
+        50..60 => Blow::Down,
+        60..85 => Blow::Faults,
+        _ => Blow::Calm,
+    }
+}
+
+/// Writers of every kind. Two rotate their own files between two lines, at random.
+fn writers(ground: &Ground, random: &mut StdRng, seconds: u64) -> Vec<Writer> {
+    let plan = |index: u16, rate| Plan::new(ground.log(LOGS[usize::from(index)]), index, rate);
+    let mut turns = |turn| {
+        let mut at = 0;
+        let mut turns = Vec::new();
+        while at < seconds * 800 {
+            at += random.random_range(200..4000);
+            turns.push((at, turn));
+        }
+        turns
+    };
+    let (copied, rotated) = (turns(Turn::CopyTruncate), turns(Turn::Rename));
+    vec![
+        plan(0, 1000).torn_every(333).start(),
+        plan(1, 800).rotations(copied).start(),
+        plan(2, 800).rotations(rotated).torn_every(1001).start(),
+        plan(3, 500).start(),
+        plan(4, 50).shape(Shape::Traceback).torn_every(97).start(),
+        plan(5, 100).shape(Shape::Odd).torn_every(31).start(),
+    ]
+}
