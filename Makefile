@@ -37,6 +37,7 @@ storm: deps-test
 bench: deps-test
 	# The development profile optimises what a benchmark spends its time in, and is built already.
 	$(AS_ROOT) cargo bench --package baker --benches --profile dev
+	cargo bench --package baker-agent --bench agent
 
 check:
 	cargo fmt --all --check
