@@ -70,6 +70,8 @@ pub struct Draft {
     parts: Vec<Part>,
     /// The part that was extended last.
     part: usize,
+    /// Parts that go on no further: their last event ended only because there was no more to read then.
+    closed: Vec<usize>,
     opening: Opening,
     counted_bytes: usize,
     first_ms: i64,
@@ -92,6 +94,7 @@ impl Draft {
             buffers,
             parts,
             part: 0,
+            closed: Vec::new(),
             opening: Opening::new(),
             counted_bytes: 0,
             first_ms: i64::MAX,
@@ -230,7 +233,9 @@ impl Draft {
         self.part = self
             .parts
             .iter()
-            .rposition(|part| continues(part, span))
+            .enumerate()
+            .rfind(|(at, part)| continues(part, span) && !self.closed.contains(at))
+            .map(|(at, _)| at)
             .unwrap_or_else(|| {
                 self.parts.push(Part {
                     span: Span {
@@ -245,9 +250,21 @@ impl Draft {
         self.part as u32
     }
 
+    /// Ends the part that was added to last: what follows it in the file is another one.
+    pub(super) fn end_part(&mut self) {
+        if self.part < self.parts.len() {
+            self.closed.push(self.part);
+            self.part = usize::MAX;
+        }
+    }
+
     /// Counts bytes that are not sent to the part that they continue; false if there is none.
     pub(super) fn skip(&mut self, span: Span, fate: Fate) -> bool {
-        let Some(part) = self.parts.iter_mut().rfind(|part| continues(part, span)) else {
+        let parts = self.parts.iter_mut().enumerate();
+        let Some((_, part)) = parts
+            .rev()
+            .find(|(at, part)| continues(part, span) && !self.closed.contains(at))
+        else {
             return false;
         };
         part.span.end = span.end;

@@ -175,6 +175,17 @@ impl Batcher {
             .is_some_and(|draft| draft.skip(span, fate))
     }
 
+    /// Ends the part of the event that was added last, if it is in an open batch. To be called when the event ended only because there
+    /// was no more to read: framed again together with what follows, it would be another event.
+    pub fn end_part(&mut self, target: &Arc<Target>) {
+        if let Some(stream) = self.streams.get_mut(self.last)
+            && stream.target == *target
+            && let Some(draft) = stream.draft.as_mut()
+        {
+            draft.end_part();
+        }
+    }
+
     /// The next batch that is to be shipped.
     pub fn sealed(&mut self) -> Option<Batch> {
         self.sealed.pop_front()

@@ -21,6 +21,8 @@ pub(super) struct Stash {
     target: Arc<Target>,
     span: Span,
     unix_ms: i64,
+    /// Bytes that follow it are to be in another part.
+    open: bool,
     message: String,
 }
 
@@ -79,7 +81,12 @@ impl Engine {
                 self.stash = Some(stash);
                 false
             }
-            Added::Taken => true,
+            Added::Taken => {
+                if stash.open {
+                    self.batcher.end_part(&stash.target);
+                }
+                true
+            }
             Added::Rejected(why) => {
                 self.books.skip(
                     &mut self.batcher,
@@ -135,12 +142,16 @@ impl Engine {
                 Next::Event(event) => {
                     position += event.bytes;
                     let span = span(event.bytes);
-                    let stamp = source.stamper.stamp(&event.message, now.unix_ms);
+                    let stamp = match event.continues {
+                        false => source.stamper.stamp(&event.message, now.unix_ms),
+                        true => source.stamper.follow(now.unix_ms),
+                    };
                     self.counts.framed(event.replaced, stamp.origin);
                     match self
                         .batcher
                         .add(&source.target, span, stamp.unix_ms, &event.message, now)
                     {
+                        Added::Taken if event.open => self.batcher.end_part(&source.target),
                         Added::Taken => {}
                         Added::Rejected(why) => {
                             self.books.skip(
@@ -157,6 +168,7 @@ impl Engine {
                                 target,
                                 span,
                                 unix_ms: stamp.unix_ms,
+                                open: event.open,
                                 message,
                             });
                             full = true;

@@ -49,7 +49,10 @@ pub(super) fn reread(
             match framer.next(&buffer[position..read.bytes], end) {
                 Next::Event(event) => {
                     let start = at + position as u64;
-                    let stamp = stamper.stamp(&event.message, read_ms);
+                    let stamp = match event.continues {
+                        false => stamper.stamp(&event.message, read_ms),
+                        true => stamper.follow(read_ms),
+                    };
                     each(Again {
                         span: Span {
                             generation: span.generation,
