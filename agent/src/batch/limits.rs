@@ -25,8 +25,8 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 pub const BODY_BYTES_MAX: usize = 1_310_720;
 /// With less, a single event of the largest size, every byte of it escaped as `\u00XX`, would not fit.
 pub const MEMORY_BYTES_MIN: usize = 6 * BATCH_BYTES_MAX + 2 * BODY_BYTES_MAX;
-/// Seven full batches and the room to sort one: with six calls of 50 ms in flight that is 130 MB of log a second.
-pub const MEMORY_BYTES_DEFAULT: usize = 12 * 1024 * 1024;
+/// Eight full batches and the room to sort one. So many are filled only where calls take long; fast ones need two or three.
+pub const MEMORY_BYTES_DEFAULT: usize = 14 * 1024 * 1024;
 /// By default, what a busy stream waits between two requests.
 pub const FLUSH_DEFAULT: Duration = Duration::from_millis(500);
 /// By default, requests a second for batches that are not full. A region allows an account 5,000 (800 in small ones).

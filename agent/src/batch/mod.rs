@@ -186,6 +186,12 @@ impl Batcher {
         }
     }
 
+    /// Whether a batch waits to be taken by [`Batcher::sealed`].
+    #[must_use]
+    pub fn has_sealed(&self) -> bool {
+        !self.sealed.is_empty()
+    }
+
     /// The next batch that is to be shipped.
     pub fn sealed(&mut self) -> Option<Batch> {
         self.sealed.pop_front()

@@ -18,6 +18,7 @@ mod source;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::account::{BatchId, Fate, Filtered, GenerationId, Part, Span};
@@ -26,7 +27,7 @@ use crate::clock::Now;
 use crate::config::{FileSettings, Settings};
 use crate::frame;
 use crate::host::Host;
-use crate::ledger::{self, Intent, Landing, Record, State};
+use crate::ledger::{self, Generation, Intent, Landing, Record, State};
 use crate::names::Template;
 use crate::ship::{self, Answer, Call, CallId, Shipping, What};
 use crate::stamp::{Format, Stamper};
@@ -68,6 +69,8 @@ pub struct Engine {
     host: Arc<Host>,
     state_dir: PathBuf,
     files: Files,
+    /// The doorbell rang since the last look.
+    rung: Arc<AtomicBool>,
     sources: HashMap<GenerationId, Source>,
     /// Generations with bytes to read, in the order of their turns.
     ready: VecDeque<GenerationId>,
@@ -138,6 +141,12 @@ impl Engine {
         now: Now,
         bell: Arc<dyn Fn() + Send + Sync>,
     ) -> Result<Self, OpenError> {
+        let rung = Arc::new(AtomicBool::new(false));
+        let ringing = Arc::clone(&rung);
+        let bell = Arc::new(move || {
+            ringing.store(true, Ordering::Release);
+            bell();
+        });
         let plans: Vec<Plan> = settings.files.iter().map(Plan::new).collect();
         let sets = settings.files.iter().map(|file| file.set.clone()).collect();
         let known = state.known().into_iter().map(known).collect();
@@ -162,6 +171,7 @@ impl Engine {
             host,
             state_dir: settings.state_dir.clone(),
             files: Files::open(sets, known, state.next_generation(), limits, bell)?,
+            rung,
             sources: HashMap::new(),
             ready: VecDeque::new(),
             parked: Vec::new(),
@@ -184,7 +194,6 @@ impl Engine {
     pub fn step(&mut self, now: Now) -> Step {
         self.discover(now);
         let again = self.read(now);
-        self.batch(now);
         let calls = self.ship(now);
         Step {
             records: self.books.take(),
@@ -197,7 +206,7 @@ impl Engine {
     #[must_use]
     pub fn next(&self) -> Duration {
         let mut next = self.files.next_look();
-        if !self.recovered {
+        if !self.recovered || self.rung.load(Ordering::Acquire) {
             return Duration::ZERO;
         }
         // What is due can't be sealed without room: an answer makes some, and wakes the engine.
@@ -228,7 +237,8 @@ impl Engine {
             self.held.remove(&(due, id));
             self.queue(id);
         }
-        if now.monotonic < self.files.next_look() {
+        let rung = self.rung.swap(false, Ordering::AcqRel);
+        if !rung && now.monotonic < self.files.next_look() {
             return;
         }
         for sight in self.files.look(now) {
@@ -318,6 +328,7 @@ impl Engine {
                     generation: id,
                     size,
                 });
+                self.release(id);
             }
             Sight::Hole { span } => self.pass(span, Fate::Filtered(Filtered::Hole)),
             Sight::Lost { span, why } => self.pass(span, Fate::Lost(why)),
@@ -492,27 +503,15 @@ impl Engine {
             && self.shipping.outstanding() == 0
     }
 
-    /// Forgets a generation that is over and settled.
+    /// Forgets a generation that is over and settled, unless it tells after a restart which copies are newer.
     fn release(&mut self, id: GenerationId) {
         let Some(source) = self.sources.get(&id) else {
             return;
         };
-        if !source.ended || source.at < source.size {
-            return;
-        }
-        let settled = self
-            .books
-            .state
-            .generation(id)
-            .is_some_and(|known| known.pending() == 0);
-        // The newest generation of a path stays: the next start goes on from it.
-        let newest = !self
-            .sources
-            .iter()
-            .any(|(other, next)| *other > id && next.set == source.set && next.path == source.path);
-        if settled && !newest {
+        let over = source.ended && source.at >= source.size;
+        let settled = |known: &Generation| known.pending() == 0;
+        if over && self.books.state.generation(id).is_some_and(settled) && self.files.forget(id) {
             self.sources.remove(&id);
-            self.files.forget(id);
             self.books.record(Record::Forgotten { generation: id });
         }
     }

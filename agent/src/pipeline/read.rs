@@ -39,6 +39,10 @@ enum Turn {
 impl Engine {
     /// Gives every generation that has bytes its turns. Tells whether some are left over.
     pub(super) fn read(&mut self, now: Now) -> bool {
+        self.batch(now);
+        if self.batcher.has_sealed() {
+            return false;
+        }
         let mut taken = 0;
         while taken < STEP_BYTES {
             if !self.unstash(now) {
@@ -56,10 +60,12 @@ impl Engine {
                     self.queue(id);
                 }
                 Turn::Drained(bytes) => taken += bytes,
-                Turn::Full => {
-                    self.queue(id);
-                    self.batch(now);
-                }
+                Turn::Full => self.queue(id),
+            }
+            self.batch(now);
+            if self.batcher.has_sealed() {
+                // What can't leave soon is better left in its file. An answer makes room, and wakes the engine.
+                return false;
             }
         }
         true

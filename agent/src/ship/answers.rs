@@ -33,6 +33,9 @@ impl Shipping {
         let now = now.monotonic;
         if !matches!(call.purpose, Purpose::Recall(_)) {
             self.in_flight -= 1;
+            if let (Purpose::Put(_), Answer::Put(Ok(_))) = (&call.purpose, &answer) {
+                self.depth.took(now.saturating_sub(call.left));
+            }
             self.note(failure_of(&answer), call.epoch, now);
         }
         let settled = match (call.purpose, answer) {

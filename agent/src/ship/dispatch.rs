@@ -22,6 +22,7 @@ enum Next {
 impl Shipping {
     /// The calls that can be made now. To be asked after each offer and answer, and at [`Shipping::next_due`].
     pub fn due(&mut self, now: Now) -> Vec<Call> {
+        self.asked = now.monotonic;
         let mut calls = Vec::new();
         let mut next = self.jobs.first_key_value().map(|(id, _)| *id);
         while let Some(id) = next {
@@ -29,7 +30,7 @@ impl Shipping {
                 Next::Ask(at) if at <= now.monotonic => calls.extend(self.ask(id)),
                 Next::Call(at)
                     if at.max(self.gate.opens()) <= now.monotonic
-                        && self.in_flight < self.gate.window() =>
+                        && self.in_flight < self.window() =>
                 {
                     calls.extend(self.call(id));
                 }
@@ -47,7 +48,7 @@ impl Shipping {
     /// When [`Shipping::due`] has something next (monotonic); `None`: not before an answer or an offer comes.
     #[must_use]
     pub fn next_due(&self) -> Option<Duration> {
-        let free = self.in_flight < self.gate.window();
+        let free = self.in_flight < self.window();
         let times = self.jobs.keys().filter_map(|id| match self.next(*id) {
             Next::Ask(at) => Some(at),
             Next::Call(at) if free => Some(at.max(self.gate.opens())),
@@ -187,7 +188,14 @@ impl Shipping {
         let id = CallId(self.next_call);
         self.next_call += 1;
         let epoch = self.gate.epoch();
-        self.calls.insert(id, UnderWay { epoch, purpose });
+        self.calls.insert(
+            id,
+            UnderWay {
+                epoch,
+                left: self.asked,
+                purpose,
+            },
+        );
         Call { id, what }
     }
 }

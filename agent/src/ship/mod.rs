@@ -18,6 +18,7 @@ mod backoff;
 mod calls;
 mod complaints;
 mod decide;
+mod depth;
 mod dispatch;
 mod doubts;
 mod job;
@@ -33,6 +34,7 @@ pub use self::resolve::Match;
 
 use self::backoff::{Gate, Random};
 use self::complaints::Complaints;
+use self::depth::Depth;
 use self::job::{Job, Lane, Phase};
 use crate::account::{BatchId, Part};
 use crate::aws::FailureKind;
@@ -40,8 +42,8 @@ use crate::batch::Batch;
 use crate::clock::Now;
 use crate::target::Target;
 
-/// By default, calls under way at a time: with 50 ms a call, 120 full batches a second.
-pub const IN_FLIGHT_DEFAULT: usize = 6;
+/// By default, calls under way at a time at most: with 50 ms a call, 200 full batches a second. Fast answers need fewer.
+pub const IN_FLIGHT_DEFAULT: usize = 10;
 /// By default, how long what was taken needs to be visible. The service gives no bound ("eventually consistent"); seconds are usual.
 pub const SETTLE_DEFAULT: Duration = Duration::from_secs(5);
 
@@ -91,6 +93,9 @@ pub struct Counters {
 pub struct Shipping {
     limits: Limits,
     gate: Gate,
+    depth: Depth,
+    /// When calls were last asked for (monotonic).
+    asked: Duration,
     random: Random,
     jobs: BTreeMap<BatchId, Job>,
     lanes: HashMap<Arc<Target>, Lane>,
@@ -106,6 +111,7 @@ pub struct Shipping {
 #[derive(Debug)]
 struct UnderWay {
     epoch: u64,
+    left: Duration,
     purpose: Purpose,
 }
 
@@ -126,6 +132,8 @@ impl Shipping {
         Shipping {
             limits,
             gate: Gate::new(limits.in_flight),
+            depth: Depth::default(),
+            asked: Duration::ZERO,
             random: Random::new(seed),
             jobs: BTreeMap::new(),
             lanes: HashMap::new(),
@@ -152,13 +160,18 @@ impl Shipping {
         self.doubt(id, now.monotonic);
     }
 
-    /// Whether another batch could leave soon. If not, lines are better left to gather in open batches.
+    /// Whether another batch could leave soon. If not, lines are better left in their files, or to gather in open batches.
     #[must_use]
     pub fn room(&self) -> bool {
         let waiting = self.jobs.values().filter(|job| {
             matches!(job.phase, Phase::Ready) && !job.held && !self.is_held(&job.batch.target)
         });
-        waiting.count() < self.limits.in_flight
+        waiting.count() + self.in_flight <= self.window()
+    }
+
+    /// How many calls may be under way: as many as the service bears, and as are of use.
+    fn window(&self) -> usize {
+        self.gate.window().min(self.depth.calls())
     }
 
     /// Whether it makes sense to read on for this target. Not while it refuses what it has, or can't be read back where it has to be:
