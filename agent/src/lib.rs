@@ -46,6 +46,8 @@ pub mod account;
 
 pub mod clock;
 
+pub mod memory;
+
 pub mod names;
 
 pub mod target;

@@ -24,6 +24,7 @@ use crate::clock::Now;
 use crate::config::Settings;
 use crate::exit::Exit;
 use crate::log::{Level, Log, chain};
+use crate::memory;
 use crate::pipeline::{self, Engine, Notice, Step};
 use crate::ship::{Answer, What};
 use crate::signals;
@@ -122,6 +123,7 @@ async fn serve(
     )?;
     log.say(Level::Info, &begin::greeting(settings, &host, &logs));
 
+    memory::forget_code_of_the_start();
     let (steps, written) = mpsc::channel();
     let (calls, outgoing) = unbounded_channel();
     let ending = Arc::new(AtomicBool::new(false));
