@@ -9,7 +9,7 @@ use super::files::Files;
 use super::generation::{Source, State};
 use super::reading::head_stands;
 use super::rotation::Packing;
-use super::siblings::{Content, Sibling, is_copy_of};
+use super::siblings::{Content, Sibling, anchor_stands, is_copy_of};
 use super::source::Gzip;
 use crate::account::{GenerationId, Identity, Lost};
 use crate::discover::stat::{Node, Stat};
@@ -21,6 +21,16 @@ pub(super) struct Copy {
     pub(super) node: Node,
     pub(super) file: File,
     pub(super) content: Content,
+}
+
+impl Copy {
+    /// The length of its content.
+    fn bytes(&self) -> u64 {
+        match &self.content {
+            Content::Plain(bytes) => *bytes,
+            Content::Packed(survey) => survey.bytes,
+        }
+    }
 }
 
 impl Files {
@@ -37,22 +47,18 @@ impl Files {
         slot.last = None;
         slot.detached.push(id);
         self.refresh(directory, now);
-        let held = copying
-            .map(|copying| copying.copy)
-            .filter(|copy| {
-                self.generations
-                    .get(&id)
-                    .is_some_and(|g| is_copy_of(copy, g))
+        let held = copying.and_then(|copying| {
+            let generation = self.generations.get(&id)?;
+            let stat = Stat::of_open(&copying.copy).ok()?;
+            // It was compared with the file when it appeared; since then the agent may have read past its end.
+            let is_short = stat.size < generation.consumed;
+            (is_short || is_copy_of(&copying.copy, generation)).then(|| Copy {
+                path: super::source::path_of(&copying.copy).unwrap_or_else(|| path.clone()),
+                node: stat.node,
+                file: copying.copy,
+                content: Content::Plain(stat.size),
             })
-            .and_then(|file| {
-                let stat = Stat::of_open(&file).ok()?;
-                Some(Copy {
-                    path: super::source::path_of(&file).unwrap_or_else(|| path.clone()),
-                    node: stat.node,
-                    file,
-                    content: Content::Plain(stat.size),
-                })
-            });
+        });
         let copy = held.or_else(|| self.copy_of(index, id));
         let from = self.kept_bytes(id, stat, copy.is_some());
         let file = self.close(id, Source::Gone);
@@ -134,23 +140,27 @@ impl Files {
             let owner = self.owner(sibling);
             owner.is_none_or(|owner| owner.id == id)
         });
-        let fits = |sibling: &Sibling| {
+        let open = |sibling: &Sibling| {
             let (file, content) = sibling.open().ok()?;
-            let (bytes, same) = match &content {
-                Content::Plain(bytes) => (*bytes, is_copy_of(&file, generation)),
-                Content::Packed(survey) => {
-                    let begins = generation.is_begun_by(&survey.beginning);
-                    (
-                        survey.bytes,
-                        begins && self.packed_anchor_stands(&file, generation),
-                    )
-                }
+            let begins = match &content {
+                Content::Plain(_) => super::identity::beginning(&file)
+                    .is_ok_and(|beginning| generation.is_begun_by(&beginning)),
+                Content::Packed(survey) => generation.is_begun_by(&survey.beginning),
             };
-            (same && bytes >= generation.consumed).then(|| Copy {
+            begins.then(|| Copy {
                 path: sibling.path.clone(),
                 node: sibling.stat.node,
                 file,
                 content,
+            })
+        };
+        let fits = |sibling: &Sibling| {
+            open(sibling).filter(|copy| {
+                let same = match copy.content {
+                    Content::Plain(_) => anchor_stands(&copy.file, generation),
+                    Content::Packed(_) => self.packed_anchor_stands(&copy.file, generation),
+                };
+                same && copy.bytes() >= generation.consumed
             })
         };
         let plain = |sibling: &&Sibling| sibling.packing.is_none();
@@ -161,6 +171,15 @@ impl Files {
             .filter(plain)
             .find_map(fits)
             .or_else(|| siblings.iter().rev().filter(packed).find_map(fits))
+            .or_else(|| {
+                // Between the copy's end and the truncation the agent may have read on: then the copy that has just
+                // appeared is short. It holds nothing new, but nobody else may take it for a generation of its own.
+                let newest = siblings.last()?;
+                let is_new = !slot.baseline.contains(&newest.inode);
+                let readable = !matches!(newest.packing, Some(Packing::Unreadable(_)));
+                let copy = open(newest).filter(|_| is_new && readable)?;
+                (copy.bytes() < generation.consumed).then_some(copy)
+            })
     }
 
     fn packed_anchor_stands(

@@ -101,9 +101,49 @@ fn a_copy_in_the_making_makes_looks_frequent_until_the_truncation() {
     assert!(desk.read(id));
     desk.truncate("a.log", 0);
     desk.settle();
-    assert_eq!(desk.texts()[0], "one\ntwo\nbetween\n");
+    // The copy is shorter than what was read, and is no generation of its own.
+    assert_eq!(desk.texts(), ["one\ntwo\nbetween\n", ""]);
     assert_eq!(desk.lost_bytes(), 0);
     assert!(desk.files.next_look() > desk.now + Duration::from_millis(2));
+}
+
+#[test]
+fn a_copy_that_is_shorter_than_what_was_read_is_not_read_again() {
+    for compressed in [false, true] {
+        let mut desk = Desk::new(&["a.log"]);
+        desk.append("a.log", "one\n");
+        desk.settle();
+        // Between two looks: copied, written to, read, truncated.
+        desk.copy("a.log", "a.log.1");
+        desk.append("a.log", "between\n");
+        let id = *desk.seen.keys().next().unwrap();
+        assert!(desk.read(id));
+        desk.truncate("a.log", 0);
+        if compressed {
+            desk.compress("a.log.1");
+        }
+        desk.append("a.log", "two\n");
+        desk.settle();
+        assert_eq!(desk.texts(), ["one\nbetween\n", "two\n"]);
+        assert_eq!(desk.lost_bytes(), 0);
+    }
+}
+
+#[test]
+fn a_short_copy_is_not_read_again_after_a_restart() {
+    let mut desk = Desk::new(&["a.log"]);
+    desk.append("a.log", "one\n");
+    desk.settle();
+    desk.copy("a.log", "a.log.1");
+    desk.append("a.log", "between\n");
+    desk.settle();
+    let known = desk.known();
+    desk.truncate("a.log", 0);
+    desk.append("a.log", "two\n");
+    desk.restart_with(known);
+    desk.settle();
+    assert!(!desk.all_text().contains("one"), "{}", desk.all_text());
+    assert!(desk.all_text().ends_with("two\n"));
 }
 
 #[test]
