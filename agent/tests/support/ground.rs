@@ -167,6 +167,16 @@ impl Ground {
         self.count(written)
     }
 
+    /// Waits until the last line is there, and then does not wait for what is missing before it.
+    pub(crate) fn verdict_at_the_last_line(&self, written: Written) -> Verdict {
+        let mut verdict = Verdict::default();
+        self.until("the last line", || {
+            verdict = self.count(&[written]);
+            verdict.gaps.iter().all(|(_, _, end)| *end < written.lines)
+        });
+        verdict
+    }
+
     fn count(&self, written: &[Written]) -> Verdict {
         let mut checker = Checker::default();
         for stream in self.endpoint.streams(GROUP) {
