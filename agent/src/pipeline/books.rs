@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::account::{Fate, GenerationId, Span};
 use crate::batch::Batcher;
-use crate::ledger::{Record, State};
+use crate::ledger::{Gap, Record, State};
 use crate::target::Target;
 
 /// State and outgoing records, always changed together.
@@ -39,6 +39,12 @@ impl Books {
         if let Err(error) = self.state.apply(&Record::Seen { generation, size }) {
             self.defects.push(error.to_string());
         }
+    }
+
+    /// The first bytes at or behind `at` that have no fate and are in no batch that was sent.
+    pub(super) fn gap(&mut self, generation: GenerationId, at: u64) -> Option<Gap> {
+        self.close();
+        self.state.next_gap(generation, at)
     }
 
     /// Settles a span without a batch. Runs of the same fate become one record.

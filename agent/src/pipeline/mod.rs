@@ -385,17 +385,35 @@ impl Engine {
         self.queue(id);
     }
 
-    /// Settles bytes that are not there to be framed, and steps over them.
+    /// Settles bytes that are not there to be framed, and steps over them. Those of doubtful batches are left to
+    /// [`Engine::recover`].
     fn pass(&mut self, span: Span, fate: Fate) {
-        self.books.settle(span, fate);
-        if let Some(source) = self.sources.get_mut(&span.generation) {
+        let generation = span.generation;
+        let mut at = span.start;
+        while let Some(gap) = self
+            .books
+            .gap(generation, at)
+            .filter(|gap| gap.start < span.end)
+        {
+            let end = gap.end.map_or(span.end, |end| end.min(span.end));
+            self.books.settle(
+                Span {
+                    generation,
+                    start: gap.start,
+                    end,
+                },
+                fate,
+            );
+            at = end;
+        }
+        if let Some(source) = self.sources.get_mut(&generation) {
             source.done.push(span);
             source.done.sort_unstable();
             if source.step_over() {
-                self.files.consumed(span.generation, source.at);
+                self.files.consumed(generation, source.at);
             }
         }
-        self.queue(span.generation);
+        self.queue(generation);
     }
 
     fn queue(&mut self, id: GenerationId) {

@@ -10,7 +10,7 @@ use baker_agent::config::{self, Settings};
 use baker_agent::host::{Host, IdFrom, Tags};
 use baker_agent::ledger::memory::Memory;
 use baker_agent::ledger::{How, Store};
-use baker_agent::pipeline::Engine;
+use baker_agent::pipeline::{Engine, Notice};
 use baker_agent::ship::{Answer, Call, CallId, What};
 use proptest::prelude::*;
 use rand::rngs::StdRng;
@@ -199,6 +199,10 @@ impl World {
             life.engine.answer(id, answer, now);
         }
         let step = life.engine.step(now);
+        for notice in life.engine.notices() {
+            let defect = matches!(&notice, Notice::Trouble { subject, .. } if subject == "account");
+            prop_assert!(!defect, "{notice:?}");
+        }
         let account = life.engine.check();
         prop_assert!(account.is_ok(), "the account does not add up: {account:?}");
         life.store.append(&step.records);
