@@ -13,6 +13,8 @@ mod world;
 #[path = "model/writer.rs"]
 mod writer;
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 
 use service::Fault;
@@ -121,5 +123,48 @@ proptest! {
     #[test]
     fn every_line_arrives_once(actions in prop::collection::vec(action(), 1..40), seed in any::<u64>()) {
         run(actions, seed)?;
+    }
+}
+
+/// Framed again after a crash, the first part of a line that was shipped unfinished must not become one event with the
+/// rest: neither part would be found in the stream.
+#[test]
+fn the_parts_of_a_line_that_was_shipped_unfinished_arrive_once_each() {
+    for kill_after_ms in [0, 1, 40, 120, 300, 600, 1_100, 1_900, 5_200, 7_000] {
+        for fault in [
+            Fault::BrokenAfter,
+            Fault::BrokenBefore,
+            Fault::InternalAfter,
+        ] {
+            let mut world = World::holding(1, 7, Duration::from_millis(100));
+            world.writer.write(0, 2, 1, world.now.unix_ms);
+            world.pass(2_000).unwrap();
+            // Sent at once; what comes now gathers in a batch of half a second, both parts of the line in it.
+            world.writer.write(0, 2, 1, world.now.unix_ms);
+            world.pass(30).unwrap();
+            world.service.fail(fault, 1);
+            world.writer.half(0, world.now.unix_ms);
+            world.pass(200).unwrap();
+            world.writer.complete(0);
+            world.pass(kill_after_ms).unwrap();
+            world.kill(true);
+            world.start();
+            world.pass(60_000).unwrap();
+            let mut lines = world.writer.written.keys();
+            let whole = lines.find(|(text, _)| text.ends_with("and so on")).unwrap();
+            let mut parts: Vec<(&str, usize)> = Vec::new();
+            for ((message, _), times) in &world.service.arrived {
+                if whole.0.starts_with(message.as_str()) || whole.0.ends_with(message.as_str()) {
+                    parts.push((message, *times));
+                }
+            }
+            parts.sort_by_key(|(part, _)| whole.0.find(part));
+            let text: String = parts.iter().map(|(part, _)| *part).collect();
+            assert_eq!(text, whole.0, "{fault:?}, killed after {kill_after_ms} ms");
+            assert!(
+                parts.iter().all(|(_, times)| *times == 1),
+                "{parts:?} with {fault:?}, killed after {kill_after_ms} ms"
+            );
+        }
     }
 }

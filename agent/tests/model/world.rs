@@ -47,6 +47,12 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(files: usize, seed: u64) -> Self {
+        // A line that is written in halves is one line, however long the second half takes.
+        Self::holding(files, seed, Duration::from_secs(1 << 30))
+    }
+
+    /// A world whose agent waits so long for the end of a line.
+    pub(crate) fn holding(files: usize, seed: u64, hold: Duration) -> Self {
         // In memory where that is possible: the files are real, their disk need not be.
         let shared_memory = PathBuf::from("/dev/shm");
         let root = match shared_memory.is_dir() {
@@ -79,8 +85,7 @@ impl World {
         let mut settings =
             config::load(&config).unwrap_or_else(|problems| panic!("{}", problems.render(false)));
         for file in &mut settings.files {
-            // A line that is written in halves is one line, however long the second half takes.
-            file.rules.hold = Duration::from_secs(1 << 30);
+            file.rules.hold = hold;
         }
         let host = Host {
             instance_id: "i-model".into(),
