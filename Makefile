@@ -1,7 +1,7 @@
 # `make demo` bakes the example application in a lab on this machine; `make test` runs every test.
 # Both install what they lack (Debian or Ubuntu) and say so first.
 
-.PHONY: help demo test storm bench check deps-demo deps-test
+.PHONY: help demo test storm bench check deps-demo deps-test deps-bench
 
 help:
 	@echo "make demo    bake provision/app in the lab, boot the image, fetch its page"
@@ -17,11 +17,17 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),,env $(RUNNER_VARIABLE)="sudo -E")
 # Packer is a stranger that one test lets bake in the lab; some distributions no longer carry it.
 WITHOUT_PACKER = $(shell command -v packer >/dev/null || echo --skip packer_bakes)
 
+# From the whole binary to its parts.
+AGENT_BENCHES = agent stages batch put ledger
+
 deps-demo:
 	@scripts/deps.sh demo
 
 deps-test:
 	@scripts/deps.sh test
+
+deps-bench:
+	@scripts/deps.sh bench
 
 demo: deps-demo
 	cargo build --package baker --package lab --bins
@@ -34,10 +40,10 @@ test: deps-test
 storm: deps-test
 	STORM_SECONDS=$${STORM_SECONDS:-600} $(AS_ROOT) cargo test --package baker-agent --test storm --release -- everything_at_once --nocapture
 
-bench: deps-test
-	# The development profile optimises what a benchmark spends its time in, and is built already.
+# The baker in the development profile: it is built already, and optimises what a bake spends its time in. The agent as it is released.
+bench: deps-bench
 	$(AS_ROOT) cargo bench --package baker --benches --profile dev
-	cargo bench --package baker-agent --bench agent
+	cargo bench --package baker-agent $(AGENT_BENCHES:%=--bench %)
 
 check:
 	cargo fmt --all --check

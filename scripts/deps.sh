@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Installs what `make demo` or `make test` needs on Debian or Ubuntu and this machine lacks; says in one line what it can't install, and why it is needed.
+# Installs what `make demo`, `make test` or `make bench` needs on Debian or Ubuntu and this machine lacks; says in one line what it can't install, and why it is needed.
 set -euo pipefail
 
-purpose=${1:?usage: deps.sh demo|test}
+purpose=${1:?usage: deps.sh demo|test|bench}
 rust_needed=1.94.1
 
 fail() {
@@ -30,9 +30,13 @@ libc6-dev /usr/include/stdlib.h
 perl /usr/share/perl/5*/FindBin.pm
 make make
 LIST
-    if [ "$purpose" = test ]; then
+    # Benchmarks measure against some of the strangers that tests let in.
+    if [ "$purpose" != demo ]; then
         cat <<'LIST'
+gzip gzip
+logrotate logrotate
 openssh-server sshd
+openssl openssl
 packer packer
 LIST
     fi

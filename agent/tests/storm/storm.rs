@@ -55,11 +55,11 @@ fn everything_at_once() {
     ground.start();
     ground.greet();
     let writers = writers(&ground, &mut random, seconds);
-    let renaming = Logrotate::program().map(|_| {
-        let pattern = ground.log("compressed.log").display().to_string();
-        let options = ["nocreate", "compress", "delaycompress"];
-        Logrotate::new(ground.folder(), &pattern, &options)
-    });
+    let logrotate = Logrotate::new(
+        ground.folder(),
+        &ground.log("compressed.log").display().to_string(),
+        &["nocreate", "compress", "delaycompress"],
+    );
 
     let mut blows: BTreeMap<Blow, u64> = BTreeMap::new();
     let mut peak = Reading::default();
@@ -80,12 +80,10 @@ fn everything_at_once() {
                 writers[0].reopen();
             }
             Blow::Logrotate => {
-                if let Some(logrotate) = &renaming {
-                    let before = writers[3].reopened();
-                    logrotate.force();
-                    writers[3].reopen();
-                    ground.until("the reopening", || writers[3].reopened() > before);
-                }
+                let before = writers[3].reopened();
+                logrotate.force();
+                writers[3].reopen();
+                ground.until("the reopening", || writers[3].reopened() > before);
             }
             Blow::Kill => {
                 ground.kill();

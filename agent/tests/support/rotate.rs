@@ -93,7 +93,7 @@ impl Logrotate {
 
     /// Rotates now, whatever the age.
     pub(crate) fn force(&self) {
-        let program = Self::program().expect("logrotate is there");
+        let program = Self::program().expect("logrotate is not installed; `make test` installs it");
         let output = Command::new(program)
             .arg("--force")
             .arg("--state")
