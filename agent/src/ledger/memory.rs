@@ -1,6 +1,7 @@
 //! A medium in memory that forgets as a disk does: for tests that crash the agent.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,6 +21,8 @@ struct Inner {
     operations: u64,
     fail_from: Option<u64>,
     fail_for: u64,
+    stop_from: Option<u64>,
+    luck: u64,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -39,33 +42,48 @@ impl Memory {
         Self::default()
     }
 
+    /// A new one; the seed says which sectors get onto the disk when a sync fails.
+    #[must_use]
+    pub fn with_luck(seed: u64) -> Self {
+        let memory = Self::default();
+        memory.lock().luck = seed;
+        memory
+    }
+
     /// A power cut: of what was not synced, sector by sector, only what `keeps` says is there afterwards. A store that
     /// was open must not be used any more. (The end of the process alone loses nothing: open another store.)
     pub fn crash(&self, mut keeps: impl FnMut() -> bool) {
         let mut inner = self.lock();
         for segment in inner.segments.iter_mut().flatten() {
-            for (at, bytes) in std::mem::take(&mut segment.unsynced) {
-                let end = at + bytes.len() as u64;
-                let mut from = at;
-                while from < end {
-                    let to = (from / SECTOR * SECTOR + SECTOR).min(end);
-                    if keeps() {
-                        let piece = &bytes[(from - at) as usize..(to - at) as usize];
-                        put(&mut segment.durable, from, piece);
-                    }
-                    from = to;
-                }
-            }
+            segment.write_out(&mut keeps);
             segment.visible = segment.durable.clone();
         }
     }
 
+    /// The system needs its memory for something else: what a sync failed to write, and counts as written, is now read
+    /// from the disk, and is not there.
+    pub fn evict(&self) {
+        let mut inner = self.lock();
+        for segment in inner.segments.iter_mut().flatten() {
+            segment.visible = segment.durable.clone();
+            for (at, bytes) in &segment.unsynced {
+                put(&mut segment.visible, *at, bytes);
+            }
+        }
+    }
+
     /// From the operation with this number on, `count` operations that write or sync fail; a write that fails has been
-    /// carried out by half, in whole sectors.
+    /// carried out by half, in whole sectors, and of what a sync fails to write some sectors are written.
     pub fn fail(&self, from_operation: u64, count: u64) {
         let mut inner = self.lock();
         inner.fail_from = Some(from_operation);
         inner.fail_for = count;
+    }
+
+    /// From the operation with this number on, nothing is done any more, and each fails: what a process that was killed
+    /// there would leave. `None`: the next process is there.
+    pub fn stop(&self, from_operation: Option<u64>) {
+        self.lock().stop_from = from_operation;
     }
 
     /// How many operations there were that write or sync.
@@ -102,13 +120,35 @@ impl Memory {
     }
 }
 
+impl Segment {
+    /// Of what was not synced, sector by sector, what `keeps` says gets onto the disk, the rest never.
+    fn write_out(&mut self, mut keeps: impl FnMut() -> bool) {
+        for (at, bytes) in std::mem::take(&mut self.unsynced) {
+            let end = at + bytes.len() as u64;
+            let mut from = at;
+            while from < end {
+                let to = (from / SECTOR * SECTOR + SECTOR).min(end);
+                if keeps() {
+                    let piece = &bytes[(from - at) as usize..(to - at) as usize];
+                    put(&mut self.durable, from, piece);
+                }
+                from = to;
+            }
+        }
+    }
+}
+
 impl Inner {
-    /// Counts an operation; whether it is to fail.
-    fn fails(&mut self) -> bool {
+    /// Counts an operation; whether it is to fail. An error when nothing of it is to be done.
+    fn fails(&mut self) -> io::Result<bool> {
         let number = self.operations;
         self.operations += 1;
-        self.fail_from
-            .is_some_and(|from| (from..from.saturating_add(self.fail_for)).contains(&number))
+        if self.stop_from.is_some_and(|from| number >= from) {
+            return Err(failure());
+        }
+        Ok(self
+            .fail_from
+            .is_some_and(|from| (from..from.saturating_add(self.fail_for)).contains(&number)))
     }
 
     fn segment(&mut self, slot: Slot) -> io::Result<&mut Segment> {
@@ -137,7 +177,7 @@ impl Medium for Memory {
 
     fn replace(&mut self, slot: Slot, content: &[u8], size: u64) -> io::Result<()> {
         let mut inner = self.lock();
-        if inner.fails() {
+        if inner.fails()? {
             return Err(failure());
         }
         let mut durable = content.to_vec();
@@ -152,7 +192,7 @@ impl Medium for Memory {
 
     fn write(&mut self, slot: Slot, at: u64, bytes: &[u8]) -> io::Result<()> {
         let mut inner = self.lock();
-        let fails = inner.fails();
+        let fails = inner.fails()?;
         let segment = inner.segment(slot)?;
         let bytes = if fails {
             let half = (at + bytes.len() as u64 / 2) / SECTOR * SECTOR;
@@ -167,16 +207,19 @@ impl Medium for Memory {
 
     fn sync(&mut self, slot: Slot) -> io::Result<()> {
         let mut inner = self.lock();
-        let fails = inner.fails();
+        let fails = inner.fails()?;
+        let mut luck = DefaultHasher::new();
+        (inner.luck, inner.operations).hash(&mut luck);
         let segment = inner.segment(slot)?;
         if fails {
             // As Linux does: the pages count as written, and what is on the disk is anybody's guess.
-            segment.unsynced.clear();
+            segment.write_out(|| {
+                0_u8.hash(&mut luck);
+                luck.finish() & 1 == 1
+            });
             return Err(failure());
         }
-        for (at, bytes) in std::mem::take(&mut segment.unsynced) {
-            put(&mut segment.durable, at, &bytes);
-        }
+        segment.write_out(|| true);
         Ok(())
     }
 
@@ -186,7 +229,7 @@ impl Medium for Memory {
 
     fn set_aside(&mut self, place: &Path) -> io::Result<()> {
         let mut inner = self.lock();
-        if inner.fails() {
+        if inner.fails()? {
             return Err(failure());
         }
         let kept = [0, 1].map(|slot: usize| {

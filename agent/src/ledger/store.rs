@@ -48,7 +48,7 @@ pub struct Store {
     snapshot_bytes: u64,
     /// How long each file is.
     size: [u64; 2],
-    /// Behind this, each file holds zeros.
+    /// Behind this, each file holds zeros, on the disk as well.
     used: [u64; 2],
     /// Everything before this place is safely on the medium.
     synced_to: u64,
@@ -59,7 +59,7 @@ pub struct Store {
     /// Records that are in no frame yet.
     pending: Vec<u8>,
     anew: Option<Anew>,
-    /// The other segment may have a header that is not to count.
+    /// The other segment may have a header that is not to count, on the disk at least.
     scrub: bool,
 }
 

@@ -8,7 +8,7 @@ use crate::ledger::State;
 use crate::ledger::disk::{Disk, LockError};
 use crate::ledger::medium::{Medium, Slot};
 use crate::ledger::recover::{self, Found};
-use crate::ledger::segment::{self, BODY, MAX_INSTANCE_ID_BYTES};
+use crate::ledger::segment::{self, BODY, Header, MAX_INSTANCE_ID_BYTES};
 
 use super::{Anew, SEGMENT_BYTES, Store};
 
@@ -123,7 +123,6 @@ impl Store {
         let b = medium.read(Slot::B).map_err(failed("read", Slot::B))?;
         let segments = [&a, &b].map(|bytes| bytes.as_deref().unwrap_or_default());
         let size = segments.map(|bytes| bytes.len() as u64);
-        let used = segments.map(segment::written_to);
         let found = recover::recover(a.as_deref(), b.as_deref());
         drop((a, b));
 
@@ -135,7 +134,8 @@ impl Store {
             segment_bytes,
             snapshot_bytes: 0,
             size,
-            used,
+            // Where zeros are read, something else may be on the disk.
+            used: size,
             synced_to: BODY,
             tail: Vec::new(),
             written: 0,
@@ -158,11 +158,8 @@ impl Store {
             } if header.instance_id == instance_id => {
                 store.slot = slot;
                 store.epoch = header.epoch;
-                // What was read may be in the system's memory only: the last agent may have been killed between write
-                // and sync, or after a sync that failed. Written anew, all of it is certainly there, and whatever a torn
-                // write left is not.
                 store
-                    .compact(&state.snapshot())
+                    .renew(&header, &state)
                     .map_err(failed("renew", slot.other()))?;
                 Ok(store.opened(state, How::Resumed))
             }
@@ -200,6 +197,19 @@ impl Store {
                 Ok(store.opened(state, How::SetAside { to, why }))
             }
         }
+    }
+
+    /// Brings what was read onto the disk. It may be in the system's memory only, in either segment: the last agent may
+    /// have been killed between a write and its sync, or after a sync that failed, when what is read and what a power cut
+    /// would leave are two things. So nothing that was read is relied upon before it has been written again.
+    fn renew(&mut self, header: &Header, state: &State) -> io::Result<()> {
+        // That this is the newer segment is not certain before its header is on the disk; what the header vouches for
+        // was there before it. Only then may the other segment be given up.
+        self.medium.write(self.slot, 0, &header.encode())?;
+        self.medium.sync(self.slot)?;
+        // And the other one may have a header on the disk that would vouch for a body which is only half written.
+        self.scrub = true;
+        self.compact(&state.snapshot())
     }
 
     fn opened(self, state: State, how: How) -> Opened {

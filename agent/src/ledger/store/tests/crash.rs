@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use super::{Memory, State, open, reopen, some_history};
+use super::{Memory, State, open, reopen, some_history, try_open};
 use crate::ledger::How;
 use crate::ledger::testing::{Choices, next_record};
 
@@ -16,10 +16,16 @@ enum Step {
     Compact,
     /// The process ends.
     Kill,
-    /// The host does; which sectors are written is drawn from this seed.
+    /// The process ends, and the system has forgotten what it could not write.
+    KillAndEvict,
+    /// The host ends; which sectors are written is drawn from this seed.
     PowerCut(u64),
+    /// The process ends, and the host while the next one opens the ledger: after so many operations.
+    PowerCutInOpening(u64, u64),
     /// So many operations from now, so many fail.
     Fail(u64, u64),
+    /// So many operations from now, the process has ended; what it has done so far is seen at the next of the above.
+    Stop(u64),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -29,8 +35,11 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => Just(Step::Commit),
         1 => Just(Step::Compact),
         1 => Just(Step::Kill),
+        1 => Just(Step::KillAndEvict),
         1 => any::<u64>().prop_map(Step::PowerCut),
+        1 => (0_u64..12, any::<u64>()).prop_map(|(after, seed)| Step::PowerCutInOpening(after, seed)),
         1 => (0_u64..6, 1_u64..4).prop_map(|(from, count)| Step::Fail(from, count)),
+        1 => (0_u64..6).prop_map(Step::Stop),
     ];
     prop::collection::vec(step, 0..120)
 }
@@ -66,6 +75,11 @@ impl Promised {
             .iter()
             .any(|records| *records >= at_least && self.states[*records] == *found)
     }
+}
+
+fn cut_power(memory: &Memory, seed: u64) {
+    let mut random = StdRng::seed_from_u64(seed);
+    memory.crash(|| random.random());
 }
 
 proptest! {
@@ -109,16 +123,31 @@ proptest! {
                     memory.fail(memory.operations() + from, count);
                     None
                 }
+                Step::Stop(from) => {
+                    memory.stop(Some(memory.operations() + from));
+                    None
+                }
                 Step::Kill => Some(promised.flushed),
+                Step::KillAndEvict => {
+                    memory.evict();
+                    Some(promised.committed)
+                }
                 Step::PowerCut(seed) => {
-                    let mut random = StdRng::seed_from_u64(seed);
-                    memory.crash(|| random.random());
+                    cut_power(&memory, seed);
+                    Some(promised.committed)
+                }
+                Step::PowerCutInOpening(after, seed) => {
+                    memory.fail(0, 0);
+                    memory.stop(Some(memory.operations() + after));
+                    let _ = try_open(&memory, "i-1");
+                    cut_power(&memory, seed);
                     Some(promised.committed)
                 }
             };
             if let Some(at_least) = crash {
                 drop(store);
                 memory.fail(0, 0);
+                memory.stop(None);
                 let opened = open(&memory);
                 prop_assert!(matches!(opened.how, How::Resumed), "{:?}", opened.how);
                 prop_assert!(
@@ -181,6 +210,80 @@ fn the_power_may_be_cut_at_every_operation() {
                 "operation {dies_at}, seed {seed}"
             );
         }
+    }
+}
+
+/// A process ends somewhere in a compaction, or the medium fails there and it ends soon after; the next one opens the
+/// ledger, and somewhere there the power is cut.
+#[test]
+fn the_power_may_be_cut_while_a_ledger_is_opened() {
+    /// Compacting and opening each take fewer.
+    const MOST_OPERATIONS: u64 = 12;
+    let (records, states) = some_history(60);
+    let mut compacted = [0, 0];
+    let sweep = (0..MOST_OPERATIONS)
+        .flat_map(|ends| (0..MOST_OPERATIONS).map(move |cut| (ends, cut)))
+        .flat_map(|(ends, cut)| (0..24_u64).map(move |seed| (ends, cut, seed)));
+    for (ends, cut, seed) in sweep {
+        let memory = Memory::with_luck(seed);
+        let mut store = open(&memory).store;
+        for at in [20, 40] {
+            store.append(&records[at - 20..at]);
+            store.commit().unwrap();
+            store.compact(&states[at].snapshot()).unwrap();
+        }
+        // With the last third, the snapshot says more than the old segment.
+        store.append(&records[40..]);
+        let before = memory.operations();
+        if seed % 2 == 0 {
+            memory.stop(Some(before + ends));
+        } else {
+            memory.fail(before + ends, 1);
+        }
+        let done = store.compact(&states[60].snapshot()).is_ok();
+        if !done {
+            memory.stop(Some(memory.operations() + seed / 2 % 3));
+            let _ = store.commit();
+        }
+        drop(store);
+        memory.fail(0, 0);
+        memory.stop(Some(memory.operations() + cut));
+        let opened = try_open(&memory, "i-1").is_ok();
+        assert!(opened || cut + 1 < MOST_OPERATIONS);
+        cut_power(&memory, seed);
+        memory.stop(None);
+        let found = reopen(&memory);
+        let whole = found == states[60];
+        assert!(
+            whole || !done && found == states[40],
+            "ended at {ends}, cut at {cut}, seed {seed}"
+        );
+        compacted[usize::from(whole)] += 1;
+    }
+    assert!(compacted[0] > 500 && compacted[1] > 500, "{compacted:?}");
+}
+
+/// Zeros that are read back after a failed sync are not on the disk.
+#[test]
+fn what_a_failed_sync_left_on_the_disk_is_not_taken_for_the_end_of_a_frame() {
+    let (records, states) = some_history(60);
+    for (fails_at, seed) in (0..6).flat_map(|at| (0..8).map(move |seed| (at, seed))) {
+        let memory = Memory::with_luck(seed);
+        let mut store = open(&memory).store;
+        store.append(&records);
+        store.commit().unwrap();
+        // The first segment is full of old frames now, and written over with a shorter account.
+        let few = states[1].snapshot();
+        store.compact(&few).unwrap();
+        memory.fail(memory.operations() + fails_at, 1);
+        let _ = store.compact(&few);
+        drop(store);
+        memory.fail(0, 0);
+        assert_eq!(reopen(&memory), states[1]);
+        memory.crash(|| false);
+        assert_eq!(reopen(&memory), states[1]);
+        memory.crash(|| false);
+        assert_eq!(reopen(&memory), states[1]);
     }
 }
 
