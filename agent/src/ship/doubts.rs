@@ -11,6 +11,18 @@ use super::resolve::{self, Match};
 use super::{Settled, Shipping};
 use crate::account::BatchId;
 use crate::aws::Failure;
+use crate::target::GroupClass;
+
+/// What reading back has to be allowed.
+fn permissions(class: GroupClass) -> &'static str {
+    match class {
+        // The group may have been made by somebody else, with the other class.
+        GroupClass::Standard => {
+            "logs:GetLogEvents; if the group is of class INFREQUENT_ACCESS, logs:StartQuery and logs:GetQueryResults"
+        }
+        GroupClass::InfrequentAccess => "logs:StartQuery and logs:GetQueryResults",
+    }
+}
 
 impl Shipping {
     /// What was sent of this batch may have landed.
@@ -70,13 +82,16 @@ impl Shipping {
                 Action::Done => Vec::new(),
                 Action::Hold => {
                     job.not_before = now + self.random.about(HOLD_MIN);
-                    let what = "an answer was lost and it has to be looked up what arrived; until then these lines wait \
-                                (permission needed: logs:GetLogEvents)";
+                    let what = format!(
+                        "an answer was lost and it has to be looked up what arrived; until then these lines wait \
+                         (needed: {})",
+                        permissions(target.class)
+                    );
                     if let Some(lane) = self.lanes.get_mut(&target) {
                         lane.blind = true;
                     }
                     self.complaints
-                        .raise(&Subject::ReadBack(target), &failure, what);
+                        .raise(&Subject::ReadBack(target), &failure, &what);
                     return None;
                 }
                 Action::Again => {

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::testing::{batch_for, target};
 use super::*;
-use crate::aws::Failure;
+use crate::aws::{Failure, RejectedInfo};
 
 mod world;
 
@@ -235,13 +235,19 @@ fn credentials_that_are_refused_are_one_complaint_however_many_targets_there_are
         Shipping::new(Limits::default(), 1),
         (0..5).map(|n| target(&n.to_string())).collect(),
     );
-    for (id, target) in targets.iter().enumerate() {
-        shipping.offer(batch_for(target, id as u64, &[(1, "a")]));
-    }
     let now = |ms| Now {
         monotonic: Duration::from_millis(ms),
         unix_ms: 0,
     };
+    // Answers take so long that a call for each target is worth having under way: all of them are refused together.
+    const ANSWER_MS: u64 = 200;
+    shipping.offer(batch_for(&target("first"), 0, &[(1, "a")]));
+    let call = shipping.due(now(0)).remove(0);
+    let taken = Answer::Put(Ok(RejectedInfo::default()));
+    assert_eq!(shipping.answer(call.id, taken, now(ANSWER_MS)).len(), 1);
+    for (id, target) in (1..).zip(&targets) {
+        shipping.offer(batch_for(target, id, &[(1, "a")]));
+    }
     let refuse = |shipping: &mut Shipping, code: &str, at| {
         let calls = shipping.due(now(at));
         assert_eq!(calls.len(), targets.len());
@@ -250,11 +256,11 @@ fn credentials_that_are_refused_are_one_complaint_however_many_targets_there_are
                 code: Some(code.into()),
                 ..Service::failure(FailureKind::Denied)
             };
-            shipping.answer(call.id, Answer::Put(Err(failure)), now(at));
+            shipping.answer(call.id, Answer::Put(Err(failure)), now(at + ANSWER_MS));
         }
         shipping.complaints()
     };
-    let complaints = refuse(&mut shipping, "ExpiredTokenException", 0);
+    let complaints = refuse(&mut shipping, "ExpiredTokenException", 1_000);
     assert_eq!(complaints.len(), 1);
     assert_eq!(complaints[0].about, Subject::Service);
     let complaints = refuse(&mut shipping, "AccessDeniedException", 60_000);
@@ -284,6 +290,12 @@ fn a_stream_that_can_not_be_read_back_is_not_read_on_for_and_the_others_are() {
         }
     }
     assert!(refused > 0 && world.shipping.takes(&world.targets[0]));
+    let complaints = world.shipping.complaints();
+    let about = Subject::ReadBack(world.targets[0].clone());
+    let raised = complaints.iter().find(|each| each.about == about).unwrap();
+    for action in ["GetLogEvents", "StartQuery", "GetQueryResults"] {
+        assert!(raised.message.contains(action), "{raised:?}");
+    }
     world.assert_all_at_rest_once();
 }
 
