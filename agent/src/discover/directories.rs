@@ -134,6 +134,7 @@ impl Directories {
                 if directory.watched.is_some() {
                     self.bell.unwatch(&directory.path);
                 }
+                self.bell.unwatch_births(&directory.path);
             }
         }
     }
@@ -178,7 +179,10 @@ impl Directories {
         directory.rings.1 += 1;
         if directory.rings.1 > RINGS_PER_SECOND_MAX && directory.watched.take().is_some() {
             self.bell.unwatch(&directory.path);
+            self.bell.watch_births(&directory.path);
             directory.hot_until = now + QUIET;
+            // What came between the two did not ring.
+            directory.trusted = false;
         }
     }
 
@@ -267,6 +271,7 @@ impl Directory {
         }
         match bell.watch(&self.path) {
             Ok(()) => {
+                bell.unwatch_births(&self.path);
                 self.watched = node;
                 self.trusted = false;
                 None

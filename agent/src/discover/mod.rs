@@ -3,6 +3,7 @@
 //! Directories are listed only when they changed. The doorbell is a hint and nothing more: whoever uses this module
 //! looks again after a second whether it rang or not.
 
+mod births;
 pub(crate) mod directories;
 
 pub mod patterns;

@@ -8,6 +8,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::births::Births;
 use notify::{EventKind, INotifyWatcher, RecursiveMode, Watcher};
 
 /// More paths than this between two looks, and everything is looked at.
@@ -40,6 +41,7 @@ pub(crate) enum Unwatched {
 /// Rings when something may have changed in a watched directory.
 pub(crate) struct Doorbell {
     watcher: Result<INotifyWatcher, String>,
+    births: Births,
     rung: Arc<Mutex<Rung>>,
 }
 
@@ -55,6 +57,19 @@ impl Doorbell {
     /// `bell` is called from another thread, once per silence that is broken; it must not block.
     pub(crate) fn new(bell: Arc<dyn Fn() + Send + Sync>) -> Doorbell {
         let rung = Arc::new(Mutex::new(Rung::default()));
+        let births = Births::new({
+            let (rung, bell) = (Arc::clone(&rung), Arc::clone(&bell));
+            Arc::new(move |names| {
+                let mut rung = rung.lock().unwrap_or_else(PoisonError::into_inner);
+                let was_silent = rung.is_silent();
+                note_paths(&mut rung, names);
+                let rings = was_silent && !rung.is_silent();
+                drop(rung);
+                if rings {
+                    bell();
+                }
+            })
+        });
         let theirs = Arc::clone(&rung);
         let watcher = INotifyWatcher::new(
             move |event: notify::Result<notify::Event>| {
@@ -75,7 +90,11 @@ impl Doorbell {
                  the limit with `sysctl fs.inotify.max_user_instances=512`"
             )
         });
-        Doorbell { watcher, rung }
+        Doorbell {
+            watcher,
+            births,
+            rung,
+        }
     }
 
     /// What rang since the last call.
@@ -115,6 +134,16 @@ impl Doorbell {
             let _ = watcher.unwatch(directory);
         }
     }
+
+    /// Rings for new names in a directory, and for nothing else. Where that is refused, it is only less prompt.
+    pub(crate) fn watch_births(&mut self, directory: &Path) {
+        self.births.watch(directory);
+    }
+
+    /// Undoes [`Doorbell::watch_births`].
+    pub(crate) fn unwatch_births(&mut self, directory: &Path) {
+        self.births.unwatch(directory);
+    }
 }
 
 /// Opening and closing change nothing; our own reading opens files too.
@@ -128,10 +157,18 @@ fn note(rung: &mut Rung, event: notify::Result<notify::Event>) {
         _ if event.need_rescan() => rung.everything = true,
         _ => {}
     }
+    note_paths(rung, Some(event.paths));
+}
+
+fn note_paths(rung: &mut Rung, paths: Option<Vec<PathBuf>>) {
+    let Some(paths) = paths else {
+        rung.everything = true;
+        return;
+    };
     if rung.everything {
         return;
     }
-    for path in event.paths {
+    for path in paths {
         if !rung.paths.contains(&path) {
             rung.paths.insert(path);
         }

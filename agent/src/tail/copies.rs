@@ -18,6 +18,15 @@ use crate::discover::stat::{FileTime, Node, Stat};
 
 /// A copy that did not grow for this long is not followed by a truncation (logrotate's `copy`, or a person's).
 const COPY_STALLED: Duration = Duration::from_secs(5);
+/// While a copy is being made, the file is truncated soon: what is written until then must be read before.
+const COPYING_LOOK: Duration = Duration::from_millis(1);
+/// A copy that lacks no more than this is about to be whole, and the file to be truncated: at once, or when the disk has
+/// the copy (logrotate waits for `fsync`, which takes 100 ms on a usual disk).
+const COPY_LACKS_MAX: u64 = 1024 * 1024;
+/// Then the file is looked at without a pause for so long.
+const WHOLE_COPY: Duration = Duration::from_millis(300);
+/// That is, as soon as what the last look found is read.
+const WHOLE_COPY_LOOK: Duration = Duration::from_micros(20);
 /// However long a copy takes: the file is looked at as often as usual again after this.
 const COPYING_MAX: Duration = Duration::from_secs(60);
 
@@ -98,13 +107,17 @@ impl Files {
         if !is_prefix_of(&copy, original) {
             return false;
         }
-        let size = Stat::of_open(&copy).map_or(0, |stat| stat.size);
+        let Ok(stat) = Stat::of_open(&copy) else {
+            return true;
+        };
         if let Some(Some(slot)) = self.slots.get_mut(index) {
+            slot.copied = Some(stat.node);
             slot.copying = Some(Copying {
                 copy,
-                size,
+                size: stat.size,
                 grew_at: now,
                 since: now,
+                whole_since: None,
             });
             self.copying.insert(index);
         }
@@ -116,11 +129,12 @@ impl Files {
         if self.copying.is_empty() {
             return;
         }
-        let slots = &mut self.slots;
+        let (slots, generations) = (&mut self.slots, &self.generations);
         self.copying.retain(|&index| {
             let Some(Some(slot)) = slots.get_mut(index) else {
                 return false;
             };
+            let live = slot.current.and_then(|id| generations.get(&id));
             let Some(copying) = &mut slot.copying else {
                 return false;
             };
@@ -129,12 +143,30 @@ impl Files {
                 copying.size = size;
                 copying.grew_at = now;
             }
+            let whole = live.is_some_and(|live| live.size <= size + COPY_LACKS_MAX);
+            copying.whole_since = copying.whole_since.or(whole.then_some(now));
             let goes_on = now < copying.grew_at + COPY_STALLED && now < copying.since + COPYING_MAX;
             if !goes_on {
                 slot.copying = None;
             }
             goes_on
         });
+    }
+
+    /// How soon to look again at files that are being copied.
+    pub(super) fn copying_look(&self, now: Duration) -> Option<Duration> {
+        let soonest = |&index: &usize| {
+            let copying = self.slots[index].as_ref()?.copying.as_ref()?;
+            let any_moment = copying
+                .whole_since
+                .is_some_and(|since| now < since + WHOLE_COPY);
+            Some(if any_moment {
+                WHOLE_COPY_LOOK
+            } else {
+                COPYING_LOOK
+            })
+        };
+        self.copying.iter().filter_map(soonest).min()
     }
 
     /// Follows the rotated copies that are newer than the newest generation that was rotated away before, and that are

@@ -20,8 +20,6 @@ use crate::discover::patterns::directory_of;
 use crate::discover::stat::{Node, c_path};
 use crate::discover::watch::{Doorbell, Rung};
 
-/// While a copy is being made, the file is truncated soon: what is written until then must be read before.
-const COPYING_LOOK: Duration = Duration::from_millis(1);
 /// How many quiet files of a busy directory are looked at in one tick.
 const QUIET_PER_TICK: usize = 128;
 /// A file that grew within this is looked at each tick.
@@ -73,6 +71,8 @@ pub struct Files {
     pub(super) open_files: usize,
     rang: bool,
     next_poll: Duration,
+    /// When busy directories are looked at again.
+    next_tick: Duration,
     last_look: Duration,
 }
 
@@ -159,6 +159,7 @@ impl Files {
             open_files: 0,
             rang: false,
             next_poll: Duration::ZERO,
+            next_tick: Duration::ZERO,
             last_look: Duration::ZERO,
         })
     }
@@ -175,7 +176,11 @@ impl Files {
             self.next_poll = now + self.limits.poll;
         }
         self.last_look = now;
-        self.look_at_directories(&rung, everything, known.is_some(), now);
+        let tick = everything || now >= self.next_tick;
+        if tick {
+            self.next_tick = now + self.limits.tick;
+        }
+        self.look_at_directories(&rung, everything, tick, known.is_some(), now);
         if let Some(known) = known {
             self.resume(known, now);
         }
@@ -207,13 +212,14 @@ impl Files {
         if self.known.is_some() || !self.sights.is_empty() || !self.due.is_empty() {
             return Duration::ZERO;
         }
-        if !self.copying.is_empty() {
-            return self.next_poll.min(self.last_look + COPYING_LOOK);
-        }
-        if self.directories.any_hot(self.last_look) {
-            return self.next_poll.min(self.last_look + self.limits.tick);
-        }
-        self.next_poll
+        let copying = self.copying_look(self.last_look);
+        let copying = copying.map_or(Duration::MAX, |pause| self.last_look + pause);
+        let busy = if self.directories.any_hot(self.last_look) {
+            self.next_tick
+        } else {
+            Duration::MAX
+        };
+        self.next_poll.min(copying).min(busy)
     }
 
     /// How far the generation's bytes are dealt with. What is drained may be closed, and does not count as backlog.
@@ -283,7 +289,14 @@ impl Files {
             })
     }
 
-    fn look_at_directories(&mut self, rung: &Rung, everything: bool, first: bool, now: Duration) {
+    fn look_at_directories(
+        &mut self,
+        rung: &Rung,
+        everything: bool,
+        tick: bool,
+        first: bool,
+        now: Duration,
+    ) {
         for path in &rung.paths {
             if let Some(&slot) = self.by_path.get(path) {
                 self.due.push(slot);
@@ -299,7 +312,7 @@ impl Files {
         let mut relisted = first;
         for id in self.directories.ids() {
             let rang = rung_directories.contains(&id);
-            let hot = self.directories.is_hot(id, now);
+            let hot = tick && self.directories.is_hot(id, now);
             let unattended = self.directories.is_unattended(id, now);
             if rang {
                 self.directories.rang(id, now);
@@ -473,6 +486,7 @@ impl Files {
             start_at: None,
             alias: false,
             copying: None,
+            copied: None,
             grew_at: Duration::ZERO,
         });
         let members = self.members.entry(directory).or_default();

@@ -71,6 +71,11 @@ impl Anchor {
         self.end - self.len as u64
     }
 
+    /// One past the last byte that was read.
+    pub(crate) fn end(&self) -> u64 {
+        self.end
+    }
+
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes[..self.len]
     }

@@ -396,6 +396,7 @@ impl Files {
             slot.current = None;
             slot.last = None;
             slot.copying = None;
+            slot.copied = None;
             slot.detached.push(id);
             let directory = slot.directory;
             self.refresh(directory, now);

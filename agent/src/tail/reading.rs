@@ -85,7 +85,9 @@ impl Files {
             Err(_) => return None,
         }
         let generation = self.generations.get_mut(&id)?;
-        let copying = self.copying.contains(&generation.slot);
+        let copied = self.slots[generation.slot]
+            .as_ref()
+            .is_some_and(|slot| slot.copied.is_some());
         let file = generation.file()?;
         let content = super::identity::beginning(file).ok()?;
         let old = generation.identity.head;
@@ -93,8 +95,8 @@ impl Files {
             return Some(false);
         }
         let head = head_of(&content);
-        // The copy that is being made may have no more than the old head.
-        if head != old && (!copying || old.bytes == 0) {
+        // The copy that was made, or is being made, may have no more than the old head.
+        if head != old && (!copied || old.bytes == 0) {
             generation.shorter_head = old;
             generation.identity.head = head;
             self.sights.push(Sight::Identified { id, head });

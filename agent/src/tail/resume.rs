@@ -28,15 +28,18 @@ enum Likeness {
     Copy,
     /// A copy by its head, that holds all that was read.
     ShortCopy,
+    /// A copy by its head, that ends before what was read: it was made before that, and then the file was truncated.
+    EarlierCopy,
     /// Device and inode of a file that was empty. The inode may have been used again: it comes last.
     Empty,
 }
 
-const LIKENESSES: [Likeness; 5] = [
+const LIKENESSES: [Likeness; 6] = [
     Likeness::Same,
     Likeness::OtherDevice,
     Likeness::Copy,
     Likeness::ShortCopy,
+    Likeness::EarlierCopy,
     Likeness::Empty,
 ];
 
@@ -94,9 +97,11 @@ impl Place {
             Likeness::Empty => same_node && identity.head.bytes == 0,
             Likeness::OtherDevice => same_inode && same_head,
             Likeness::Copy | Likeness::ShortCopy => same_head,
+            Likeness::EarlierCopy => same_head && self.sibling.is_some(),
         };
         let least = match likeness {
             Likeness::Copy => known.seen,
+            Likeness::EarlierCopy => 0,
             _ => known.settled_to,
         };
         fits && self.size() >= least
@@ -201,7 +206,7 @@ impl Files {
         }
         if let Some((newest, at)) = newest {
             let at = at.map(|(at, _)| at);
-            self.adopt_what_came_between(index, &newest, at, own, &places, now);
+            self.adopt_what_came_between(index, &newest, at, known.len() == 1, &places, now);
         }
         self.set_baseline(index);
     }
@@ -226,8 +231,11 @@ impl Files {
             (None, Some(slot)) => (slot.path.clone(), slot.meant),
             (None, None) => return,
         };
-        let copy =
-            matches!(likeness, Likeness::Copy | Likeness::ShortCopy) && place.sibling.is_some();
+        let by_content = matches!(
+            likeness,
+            Likeness::Copy | Likeness::ShortCopy | Likeness::EarlierCopy
+        );
+        let copy = by_content && place.sibling.is_some();
         if !copy {
             let state = if meant {
                 State::Live
@@ -355,11 +363,15 @@ impl Files {
         index: usize,
         newest: &Known,
         at: Option<usize>,
-        own: usize,
+        alone: bool,
         places: &[Place],
         now: Duration,
     ) {
-        let rotated = &places[..own.min(places.len())];
+        let own = places
+            .iter()
+            .filter(|place| place.sibling.is_some())
+            .count();
+        let rotated = &places[..own];
         // A file that was empty may have been written and truncated several times since: what came before it counts.
         let was_empty = newest.identity.head.bytes == 0;
         let others = rotated
@@ -370,17 +382,21 @@ impl Files {
             .get(own)
             .is_some_and(|place| place.node == (newest.identity.device, newest.identity.inode));
         let newest_rotated = others.or(at.filter(|&at| at < own));
+        let since = |last_ms: i64| {
+            let later = |place: &&Place| place.modified_ms > last_ms;
+            rotated.iter().filter(later).collect()
+        };
         let unread: Vec<&Place> = match (at, newest_rotated) {
+            // The path may have held other content since it was found empty. If a rotated one is known but is not here,
+            // what is here is more likely that one.
+            (Some(_), None) if was_empty && alone => newest.last_ms.map_or_else(Vec::new, since),
             // Without a rotated one to compare with, what stands beside the live file was read before.
             (Some(_), None) => Vec::new(),
             (_, Some(rotated_at)) => rotated[rotated_at + 1..].iter().collect(),
             // Truncated where it stands, without a copy: nothing was rotated.
             (None, None) if in_place => Vec::new(),
             (None, None) => match newest.last_ms {
-                Some(last_ms) => rotated
-                    .iter()
-                    .filter(|place| place.modified_ms > last_ms)
-                    .collect(),
+                Some(last_ms) => since(last_ms),
                 // It was empty when it was last seen: most likely, the newest copy is what became of it.
                 None if newest.identity.head.bytes == 0 => rotated.last().into_iter().collect(),
                 None => rotated.iter().collect(),

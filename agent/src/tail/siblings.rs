@@ -200,6 +200,23 @@ pub(super) fn is_copy_of(copy: &File, generation: &Generation) -> bool {
     begins && anchor_stands(copy, generation)
 }
 
+/// Whether a file that was found to be a copy in the making ends before what was read of the generation since then.
+pub(super) fn may_lack_the_end(copy: &File, generation: &Generation) -> bool {
+    // An empty one may be anybody's.
+    let Some(content) = beginning(copy).ok().filter(|content| !content.is_empty()) else {
+        return false;
+    };
+    if generation.identity.head.bytes == 0 {
+        // Nothing is known of it that could speak against the copy.
+        return generation.consumed == 0;
+    }
+    let read_to = generation.anchor.end().max(generation.consumed);
+    // What is shorter than the head was compared with the file itself when it appeared.
+    let begins =
+        content.len() < generation.identity.head.bytes as usize || generation.is_begun_by(&content);
+    begins && Stat::of_open(copy).is_ok_and(|stat| stat.size < read_to)
+}
+
 /// Whether the last bytes that were read still stand where they were.
 pub(super) fn anchor_stands(file: &File, generation: &Generation) -> bool {
     let anchor = &generation.anchor;

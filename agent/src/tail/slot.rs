@@ -29,6 +29,8 @@ pub(super) struct Copying {
     /// When the copy last grew.
     pub(super) grew_at: Duration,
     pub(super) since: Duration,
+    /// Since when it has all but what was written meanwhile.
+    pub(super) whole_since: Option<Duration>,
 }
 
 /// A path that is followed.
@@ -55,6 +57,8 @@ pub(super) struct Slot {
     /// Another path leads to the same file, which is followed there.
     pub(super) alias: bool,
     pub(super) copying: Option<Copying>,
+    /// The newest copy that was made of the live generation.
+    pub(super) copied: Option<Node>,
     pub(super) grew_at: Duration,
 }
 

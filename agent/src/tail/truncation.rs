@@ -7,9 +7,10 @@ use std::time::Duration;
 use super::Sight;
 use super::files::Files;
 use super::generation::{Source, State};
+use super::identity::{beginning, begins_with, head_of};
 use super::reading::head_stands;
 use super::rotation::Packing;
-use super::siblings::{Content, Sibling, anchor_stands, is_copy_of};
+use super::siblings::{Content, Sibling, anchor_stands, is_copy_of, may_lack_the_end};
 use super::source::Gzip;
 use crate::account::{GenerationId, Identity, Lost};
 use crate::discover::stat::{Node, Stat};
@@ -51,7 +52,7 @@ impl Files {
             let generation = self.generations.get(&id)?;
             let stat = Stat::of_open(&copying.copy).ok()?;
             // It was compared with the file when it appeared; since then the agent may have read past its end.
-            let is_short = stat.size < generation.consumed;
+            let is_short = may_lack_the_end(&copying.copy, generation);
             (is_short || is_copy_of(&copying.copy, generation)).then(|| Copy {
                 path: super::source::path_of(&copying.copy).unwrap_or_else(|| path.clone()),
                 node: stat.node,
@@ -60,6 +61,9 @@ impl Files {
             })
         });
         let copy = held.or_else(|| self.copy_of(index, id));
+        if let Some(Some(slot)) = self.slots.get_mut(index) {
+            slot.copied = None;
+        }
         let from = self.kept_bytes(id, stat, copy.is_some());
         let file = self.close(id, Source::Gone);
         self.by_node.remove(&stat.node);
@@ -94,12 +98,16 @@ impl Files {
         from: u64,
         now: Duration,
     ) -> Option<GenerationId> {
-        let stat = Stat::of_open(&file).ok()?;
-        let content = super::identity::beginning(&file).ok()?;
+        let before = Stat::of_open(&file).ok()?;
+        let content = beginning(&file).ok()?;
+        // Truncated once more between the two: its size then is not that of what begins so.
+        let stat = Stat::of_open(&file)
+            .ok()
+            .filter(|stat| stat.size >= before.size && stat.size >= content.len() as u64)?;
         let identity = Identity {
             device: stat.node.0,
             inode: stat.node.1,
-            head: super::identity::head_of(&content),
+            head: head_of(&content),
         };
         let from = from.min(stat.size);
         let source = Source::Plain(Some(file));
@@ -143,8 +151,9 @@ impl Files {
         let open = |sibling: &Sibling| {
             let (file, content) = sibling.open().ok()?;
             let begins = match &content {
-                Content::Plain(_) => super::identity::beginning(&file)
-                    .is_ok_and(|beginning| generation.is_begun_by(&beginning)),
+                Content::Plain(_) => {
+                    beginning(&file).is_ok_and(|content| generation.is_begun_by(&content))
+                }
                 Content::Packed(survey) => generation.is_begun_by(&survey.beginning),
             };
             begins.then(|| Copy {
@@ -174,11 +183,15 @@ impl Files {
             .or_else(|| {
                 // Between the copy's end and the truncation the agent may have read on: then the copy that has just
                 // appeared is short. It holds nothing new, but nobody else may take it for a generation of its own.
-                let newest = siblings.last()?;
-                let is_new = !slot.baseline.contains(&newest.inode);
-                let readable = !matches!(newest.packing, Some(Packing::Unreadable(_)));
-                let copy = open(newest).filter(|_| is_new && readable)?;
-                (copy.bytes() < generation.consumed).then_some(copy)
+                let read_to = generation.anchor.end().max(generation.consumed);
+                let made_just_now = |sibling: &&Sibling| {
+                    let readable = !matches!(sibling.packing, Some(Packing::Unreadable(_)));
+                    let new = slot.copied == Some(sibling.stat.node)
+                        || !slot.baseline.contains(&sibling.inode);
+                    readable && new
+                };
+                let short = |sibling| open(sibling).filter(|copy| copy.bytes() < read_to);
+                siblings.iter().rev().filter(made_just_now).find_map(short)
             })
     }
 
@@ -210,6 +223,10 @@ impl Files {
                 survey.bytes,
                 survey.damage.as_ref().map(ToString::to_string),
             ),
+        };
+        let content = match &copy.content {
+            Content::Plain(_) => beginning(&copy.file).unwrap_or_default(),
+            Content::Packed(survey) => survey.beginning.clone(),
         };
         let source = match copy.content {
             Content::Plain(_) => Source::Plain(Some(copy.file)),
@@ -244,6 +261,13 @@ impl Files {
         generation.node = copy.node;
         generation.suspect = false;
         generation.ended = true;
+        // From now on it is known by what the copy holds, which may be less than was read, or more.
+        let old = generation.identity.head;
+        let head = head_of(&content);
+        if head.bytes > 0 && (old.bytes == 0 || !begins_with(&content, old)) {
+            generation.identity.head = head;
+            self.sights.push(Sight::Identified { id, head });
+        }
         let seen = generation.size;
         let end = bytes.max(generation.consumed);
         let lost = (seen > end).then(|| generation.span(end, seen));

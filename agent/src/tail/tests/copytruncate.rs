@@ -204,3 +204,129 @@ fn the_same_banner_in_old_copies_misleads_nobody() {
         ]
     );
 }
+
+#[test]
+fn what_is_written_while_the_copy_is_synced_is_read_and_the_copy_is_no_news() {
+    let mut desk = Desk::new(&["a.log"]);
+    desk.append("a.log", "one\n");
+    desk.settle();
+    desk.append("a.log", "two\n");
+    desk.copy("a.log", "a.log.1");
+    desk.look_later();
+    desk.append("a.log", "after the copy\n");
+    desk.look();
+    desk.read(first(&desk));
+    desk.truncate("a.log", 0);
+    desk.append("a.log", "new\n");
+    desk.settle();
+    desk.rename("a.log.1", "a.log.2");
+    copytruncate(&desk, "a.log");
+    desk.settle();
+    assert_eq!(desk.texts(), ["one\ntwo\nafter the copy\n", "new\n", ""]);
+    assert_eq!(desk.lost_bytes(), 0);
+}
+
+#[test]
+fn a_copy_is_known_although_more_was_read_before_it_was_noticed() {
+    for packed in [false, true] {
+        let mut desk = Desk::new(&["a.log"]);
+        desk.append("a.log", "one\n");
+        desk.settle();
+        desk.copy("a.log", "a.log.1");
+        desk.append("a.log", "after the copy\n");
+        desk.read(first(&desk));
+        desk.truncate("a.log", 0);
+        if packed {
+            desk.compress("a.log.1");
+        }
+        desk.append("a.log", "new\n");
+        desk.settle();
+        assert_eq!(desk.texts(), ["one\nafter the copy\n", "new\n"]);
+        assert_eq!(desk.lost_bytes(), 0);
+    }
+}
+
+#[test]
+fn a_copy_is_known_although_the_disk_took_long_to_have_it() {
+    let mut desk = Desk::new(&["a.log"]);
+    desk.append("a.log", "one\n");
+    desk.settle();
+    desk.copy("a.log", "a.log.1");
+    for line in 0..20 {
+        desk.append("a.log", &format!("{line}\n"));
+        desk.look_later();
+        desk.read(first(&desk));
+    }
+    let written = desk.all_text();
+    // Another name makes all that stand there count as seen.
+    desk.append("a.log.2", "");
+    desk.look_later();
+    desk.truncate("a.log", 0);
+    desk.settle();
+    assert_eq!(desk.all_text(), written);
+    assert_eq!(desk.lost_bytes(), 0);
+}
+
+#[test]
+fn a_copy_that_is_shorter_than_what_was_read_is_no_news_after_a_restart() {
+    let mut desk = Desk::new(&["a.log"]);
+    desk.append("a.log", "zero\n");
+    desk.settle();
+    copytruncate(&desk, "a.log");
+    desk.append("a.log", &"a long line\n".repeat(100));
+    desk.settle();
+    desk.rename("a.log.1", "a.log.2");
+    desk.copy("a.log", "a.log.1");
+    desk.append("a.log", "after the copy\n");
+    desk.settle();
+    desk.truncate("a.log", 0);
+    desk.append("a.log", "new\n");
+    desk.restart();
+    desk.settle();
+    assert_eq!(desk.texts().concat(), "new\n");
+    assert_eq!(desk.lost_bytes(), 0);
+}
+
+#[test]
+fn what_came_and_went_in_an_empty_file_while_nobody_looked_is_read() {
+    let mut desk = Desk::new(&["a.log"]);
+    desk.append("a.log", "");
+    desk.settle();
+    desk.append("a.log", "one\n");
+    copytruncate(&desk, "a.log");
+    let mut known = desk.known();
+    // The time of the finding.
+    known[0].last_ms = Some(0);
+    desk.append("a.log", "two\n");
+    desk.restart_with(known);
+    desk.settle();
+    let mut texts = desk.texts();
+    texts.sort();
+    assert_eq!(texts, ["one\n", "two\n"]);
+}
+
+#[test]
+fn two_rotations_between_two_looks_hide_nothing() {
+    for seen in ["", "seen\n"] {
+        let mut desk = Desk::new(&["a.log"]);
+        desk.append("a.log", seen);
+        desk.settle();
+        desk.append("a.log", "one\n");
+        copytruncate(&desk, "a.log");
+        desk.append("a.log", "two\n");
+        desk.rename("a.log.1", "a.log.2");
+        copytruncate(&desk, "a.log");
+        desk.append("a.log", "three\n");
+        desk.settle();
+        let mut texts: Vec<String> = desk.texts().concat().lines().map(str::to_owned).collect();
+        texts.sort();
+        let mut expected: Vec<&str> = seen.lines().chain(["one", "two", "three"]).collect();
+        expected.sort_unstable();
+        assert_eq!(texts, expected);
+        assert_eq!(desk.lost_bytes(), 0);
+    }
+}
+
+fn first(desk: &Desk) -> crate::account::GenerationId {
+    *desk.seen.keys().next().unwrap()
+}
