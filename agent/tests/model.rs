@@ -31,6 +31,8 @@ enum Action {
         lines: usize,
         repeat: usize,
     },
+    /// The last line is written once more, to the letter.
+    Again { file: usize },
     /// Half a line is written. The rest follows with whatever is done next to the file.
     Half { file: usize },
     /// The file is renamed, and a new one is begun.
@@ -59,6 +61,7 @@ fn action() -> impl Strategy<Value = Action> {
     let file = 0..FILES;
     prop_oneof![
         8 => (file.clone(), 1..30usize, 1..4usize).prop_map(|(file, lines, repeat)| Action::Write { file, lines, repeat }),
+        3 => file.clone().prop_map(|file| Action::Again { file }),
         2 => file.clone().prop_map(|file| Action::Half { file }),
         2 => file.clone().prop_map(|file| Action::Rename { file }),
         2 => (file.clone(), 0..5usize).prop_map(|(file, meanwhile)| Action::CopyTruncate { file, meanwhile }),
@@ -82,6 +85,7 @@ fn run(actions: Vec<Action>, seed: u64) -> Result<(), TestCaseError> {
                 lines,
                 repeat,
             } => world.writer.write(file, lines, repeat, world.now.unix_ms),
+            Action::Again { file } => world.writer.again(file),
             Action::Half { file } => world.writer.half(file, world.now.unix_ms),
             Action::Rename { file } => world.writer.rename(file),
             // Of a file whose beginning the agent never saw, nothing can be recognised afterwards.

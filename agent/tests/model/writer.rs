@@ -86,6 +86,17 @@ impl Writer {
         self.logs[file].file.write_all(&bytes).unwrap();
     }
 
+    pub(crate) fn again(&mut self, file: usize) {
+        self.complete(file);
+        let log = &mut self.logs[file];
+        let Some(line) = log.content.lines.last().cloned() else {
+            return;
+        };
+        writeln!(log.file, "{}", line.0).unwrap();
+        log.content.lines.push(line.clone());
+        *self.written.entry(line).or_default() += 1;
+    }
+
     pub(crate) fn half(&mut self, file: usize, unix_ms: i64) {
         self.complete(file);
         let (text, line) = self.line(file, unix_ms);
