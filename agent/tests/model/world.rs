@@ -187,6 +187,7 @@ impl World {
         let unix_ms =
             writer::base_ms() + i64::try_from(monotonic.as_millis()).unwrap() + self.jump_ms;
         self.now = Now { monotonic, unix_ms };
+        self.writer.unix_ms = unix_ms;
     }
 
     /// One step of the agent, and the answers that are due. Returns when something is to happen next.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -33,6 +34,8 @@ struct Log {
 }
 
 pub(crate) struct Writer {
+    /// The host's clock: what is written bears its time, not that of the machine of the test.
+    pub(crate) unix_ms: i64,
     logs: Vec<Log>,
     serial: u64,
     /// How often each line was written.
@@ -57,6 +60,7 @@ impl Writer {
             })
             .collect();
         Self {
+            unix_ms: BASE_MS,
             logs,
             serial: 0,
             written: BTreeMap::new(),
@@ -84,6 +88,7 @@ impl Writer {
             }
         }
         self.logs[file].file.write_all(&bytes).unwrap();
+        self.touch(file);
     }
 
     pub(crate) fn again(&mut self, file: usize) {
@@ -95,6 +100,7 @@ impl Writer {
         writeln!(log.file, "{}", line.0).unwrap();
         log.content.lines.push(line.clone());
         *self.written.entry(line).or_default() += 1;
+        self.touch(file);
     }
 
     pub(crate) fn half(&mut self, file: usize, unix_ms: i64) {
@@ -105,6 +111,7 @@ impl Writer {
         let line = (text.clone(), line.1);
         let (now, later) = text.split_at(text.len() - 7);
         self.logs[file].file.write_all(now.as_bytes()).unwrap();
+        self.touch(file);
         self.logs[file].half = Some((later.to_owned(), line));
     }
 
@@ -114,6 +121,7 @@ impl Writer {
             writeln!(log.file, "{later}").unwrap();
             log.content.lines.push(line.clone());
             *self.written.entry(line).or_default() += 1;
+            self.touch(file);
         }
     }
 
@@ -141,6 +149,7 @@ impl Writer {
         log.rotated.insert(0, std::mem::take(&mut log.content));
         log.known = false;
         log.file = begin(&log.path);
+        stamp(&log.file, self.unix_ms);
     }
 
     pub(crate) fn copy(&mut self, file: usize) {
@@ -148,6 +157,13 @@ impl Writer {
         self.shift(file);
         let log = &mut self.logs[file];
         fs::copy(&log.path, numbered(&log.path, 1)).unwrap();
+        stamp(
+            &File::options()
+                .append(true)
+                .open(numbered(&log.path, 1))
+                .unwrap(),
+            self.unix_ms,
+        );
         log.rotated.insert(0, log.content.clone());
         log.content.lines.clear();
     }
@@ -160,6 +176,7 @@ impl Writer {
     pub(crate) fn truncate(&mut self, file: usize) {
         self.complete(file);
         self.logs[file].file.set_len(0).unwrap();
+        self.touch(file);
         self.logs[file].known = false;
         let content = std::mem::take(&mut self.logs[file].content);
         self.excuse(content);
@@ -170,6 +187,8 @@ impl Writer {
         let log = &mut self.logs[file];
         fs::remove_file(&log.path).unwrap();
         log.file = begin(&log.path);
+        stamp(&log.file, self.unix_ms);
+        log.known = false;
         let content = std::mem::take(&mut log.content);
         self.excuse(content);
     }
@@ -178,10 +197,16 @@ impl Writer {
         let path = numbered(&self.logs[file].path, 1);
         let Ok(bytes) = fs::read(&path) else { return };
         let to = PathBuf::from(format!("{}.gz", path.display()));
+        let modified = fs::metadata(&path).unwrap().modified().unwrap();
         let mut encoder = GzEncoder::new(File::create(to).unwrap(), Compression::fast());
         encoder.write_all(&bytes).unwrap();
-        encoder.finish().unwrap();
+        // As gzip does it.
+        encoder.finish().unwrap().set_modified(modified).unwrap();
         fs::remove_file(path).unwrap();
+    }
+
+    fn touch(&self, file: usize) {
+        stamp(&self.logs[file].file, self.unix_ms);
     }
 
     fn shift(&mut self, file: usize) {
@@ -214,6 +239,11 @@ impl Writer {
             *self.excused.entry(line).or_default() += 1;
         }
     }
+}
+
+fn stamp(file: &File, unix_ms: i64) {
+    let time = UNIX_EPOCH + Duration::from_millis(unix_ms.unsigned_abs());
+    file.set_modified(time).unwrap();
 }
 
 fn begin(path: &Path) -> File {
