@@ -3,11 +3,13 @@
 
 use std::collections::HashSet;
 use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::files::Files;
 use super::generation::{Source, State};
 use super::identity::{begins_with, head_of};
+use super::reading::head_stands;
 use super::rotation::{self, Packing, Ranked};
 use super::siblings::{Content, Sibling, is_prefix_of};
 use super::slot::Copying;
@@ -188,6 +190,10 @@ impl Files {
             return;
         };
         let siblings = self.siblings(slot);
+        let stood: Vec<(PathBuf, Node)> = siblings
+            .iter()
+            .map(|sibling| (sibling.path.clone(), sibling.stat.node))
+            .collect();
         let is_rotated = |sibling: &Sibling| {
             self.owner(sibling)
                 .filter(|generation| generation.slot == index && generation.state != State::Live)
@@ -236,8 +242,36 @@ impl Files {
             .map(|(_, sibling)| sibling)
             .filter(|sibling| !matches!(sibling.packing, Some(Packing::Unreadable(_))))
             .filter(|sibling| self.owner(sibling).is_none())
+            .filter(|sibling| slot.copied != Some(sibling.stat.node))
             .filter(|sibling| !live.is_some_and(|live| sibling.is_plain_copy_of(live)))
             .collect();
+        // Looked at by names while a rotation shifts them, one copy is judged by another's content. Names do not come back:
+        // if they stand for the same files now, they did all the while.
+        let is_shifting = || {
+            let stands = |(path, node): &(PathBuf, Node)| {
+                Stat::at(path).is_ok_and(|stat| stat.node == *node)
+            };
+            !stood.iter().all(stands)
+        };
+        // Nor can a copy be compared with a file that is truncated by now: the next look comes to that first.
+        let is_cut = || {
+            slot.current
+                .and_then(|id| self.generations.get(&id))
+                .and_then(|generation| Some((generation.file()?, generation)))
+                .is_some_and(|(file, generation)| {
+                    let stands = head_stands(file, generation).unwrap_or(false);
+                    !stands || Stat::of_open(file).is_ok_and(|stat| stat.size < generation.size)
+                })
+        };
+        if !missed.is_empty() && (is_cut() || is_shifting()) {
+            let directory = slot.directory;
+            let names = missed.iter().filter_map(|sibling| sibling.path.file_name());
+            self.fresh
+                .extend(names.map(|name| (directory, name.to_owned())));
+            self.suspect_current(index);
+            self.due.push(index);
+            return;
+        }
         if let Some(Some(slot)) = self.slots.get_mut(index) {
             slot.judged = judged;
         }

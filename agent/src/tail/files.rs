@@ -209,7 +209,8 @@ impl Files {
     /// The monotonic instant at which [`Files::look`] wants to be called, if the bell does not ring before.
     #[must_use]
     pub fn next_look(&self) -> Duration {
-        if self.known.is_some() || !self.sights.is_empty() || !self.due.is_empty() {
+        let left_over = !self.sights.is_empty() || !self.due.is_empty() || !self.fresh.is_empty();
+        if self.known.is_some() || left_over {
             return Duration::ZERO;
         }
         let copying = self.copying_look(self.last_look);

@@ -93,8 +93,13 @@ impl Sibling {
     /// Opens it, and tells how long its content is.
     pub(super) fn open(&self) -> std::io::Result<(File, Content)> {
         let file = source::open(&self.path)?;
+        let stat = Stat::of_open(&file)?;
+        if stat.node != self.stat.node {
+            // A rotation is under way.
+            return Err(std::io::ErrorKind::NotFound.into());
+        }
         let content = match self.packing {
-            None => Content::Plain(Stat::of_open(&file)?.size),
+            None => Content::Plain(stat.size),
             Some(_) => Content::Packed(Gzip::survey(&file)?),
         };
         Ok((file, content))
