@@ -71,7 +71,7 @@ impl Row {
 }
 
 /// The fastest flush that the agent's configuration takes.
-const FASTEST: Duration = Duration::from_millis(10);
+const FASTEST: Duration = Duration::from_millis(20);
 const GROUP: &str = "bench";
 const STREAM: &str = "access";
 /// After this a row is given up: whatever has not arrived then counts as lost.

@@ -41,6 +41,8 @@ pub use report::Notice;
 
 /// However seldom batches are sent, busy files are looked at this often: a rotation is not to be missed.
 const TICK_MAX: Duration = Duration::from_millis(100);
+/// However often they are sent, no more often than this: a look costs about as much as a small request.
+const TICK_MIN: Duration = Duration::from_millis(10);
 
 /// What one step wants done outside.
 #[derive(Debug, Default)]
@@ -154,7 +156,7 @@ impl Engine {
             open_files: settings.limits.open_files,
             backlog_bytes: settings.limits.backlog_bytes,
             backlog_files: settings.limits.backlog_files,
-            tick: (settings.ship.flush_interval / 2).min(TICK_MAX),
+            tick: (settings.ship.flush_interval / 2).clamp(TICK_MIN, TICK_MAX),
             ..tail::Limits::default()
         };
         let batches = batch::Limits {

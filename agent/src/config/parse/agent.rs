@@ -39,7 +39,7 @@ const MAX_MEMORY_BYTES: u64 = 1 << 30;
 const MAX_REQUESTS_PER_SECOND: u32 = 5_000;
 
 /// Oftener than this, requests would cost more than they carry.
-const MIN_FLUSH: Duration = Duration::from_millis(10);
+const MIN_FLUSH: Duration = Duration::from_millis(20);
 /// Every line is to arrive well within a minute.
 const MAX_FLUSH: Duration = Duration::from_secs(30);
 
