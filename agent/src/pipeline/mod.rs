@@ -37,6 +37,9 @@ use crate::target::Target;
 use books::Books;
 use source::Source;
 
+#[cfg(test)]
+mod tests;
+
 pub use report::Notice;
 
 /// However seldom batches are sent, busy files are looked at this often: a rotation is not to be missed.
@@ -87,8 +90,8 @@ pub struct Engine {
     batcher: Batcher,
     shipping: Shipping,
     books: Books,
-    /// What the last life left under way is dealt with.
-    recovered: bool,
+    /// When to deal with what the last life left under way, if any of it is left.
+    recover_at: Option<Duration>,
     draining: bool,
     troubles: report::Troubles,
     counts: report::Counts,
@@ -185,7 +188,7 @@ impl Engine {
             // Hosts that fail together are not to try again together.
             shipping: Shipping::new(calls, now.unix_ms.unsigned_abs()),
             books: Books::new(state),
-            recovered: false,
+            recover_at: Some(Duration::ZERO),
             draining: false,
             troubles: report::Troubles::default(),
             counts: report::Counts::new(now),
@@ -208,7 +211,7 @@ impl Engine {
     #[must_use]
     pub fn next(&self) -> Duration {
         let mut next = self.files.next_look();
-        if !self.recovered || self.rung.load(Ordering::Acquire) {
+        if self.rung.load(Ordering::Acquire) {
             return Duration::ZERO;
         }
         // What is due can't be sealed without room: an answer makes some, and wakes the engine.
@@ -217,6 +220,7 @@ impl Engine {
             sealing,
             self.shipping.next_due(),
             self.held.first().map(|(due, _)| *due),
+            self.recover_at,
         ];
         for due in waits.into_iter().flatten() {
             next = next.min(due);
@@ -240,14 +244,12 @@ impl Engine {
             self.queue(id);
         }
         let rung = self.rung.swap(false, Ordering::AcqRel);
-        if !rung && now.monotonic < self.files.next_look() {
-            return;
+        if rung || now.monotonic >= self.files.next_look() {
+            for sight in self.files.look(now) {
+                self.see(sight, now);
+            }
         }
-        for sight in self.files.look(now) {
-            self.see(sight, now);
-        }
-        if !self.recovered {
-            self.recovered = true;
+        if self.recover_at.is_some_and(|at| now.monotonic >= at) {
             self.recover(now);
         }
     }
@@ -521,6 +523,7 @@ impl Engine {
             && self.stash.is_none()
             && self.batcher.memory_bytes() == 0
             && self.shipping.outstanding() == 0
+            && self.recover_at.is_none()
     }
 
     /// Forgets a generation that is over and settled, unless it tells after a restart which copies are newer.

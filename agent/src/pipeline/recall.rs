@@ -24,7 +24,8 @@ impl Engine {
                 continue;
             };
             let plan = &self.plans[source.set];
-            reread(&mut self.files, plan, span, last_ms, |again| {
+            // What can't be read is left out like what is gone.
+            let _ = reread(&mut self.files, plan, span, last_ms, |again| {
                 if (first_ms..=last_ms).contains(&again.unix_ms) {
                     events.push((again.unix_ms, again.message.to_owned()));
                 }

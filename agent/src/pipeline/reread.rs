@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::account::{GenerationId, Span};
 use crate::frame::{End, Framer, Next};
 use crate::stamp::Stamper;
-use crate::tail::Files;
+use crate::tail::{Files, ReadError};
 
 use super::Plan;
 
@@ -16,16 +16,25 @@ pub(super) struct Again<'a> {
     pub(super) message: &'a str,
 }
 
+/// Why bytes that were there before could not be read again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unread {
+    /// They are not where they were. Where they are, if anywhere, the next look tells.
+    Moved,
+    /// The system refuses for now.
+    Refused,
+    /// No `[[file]]` means their file any more, or its names can't be resolved.
+    NotFollowed,
+}
+
 /// Frames and stamps the bytes of `span` again. `read_ms` stands in for the time they were first read.
-///
-/// Returns whether all of them could be read.
 pub(super) fn reread(
     files: &mut Files,
     plan: &Plan,
     span: Span,
     read_ms: i64,
     mut each: impl FnMut(Again<'_>),
-) -> bool {
+) -> Result<(), Unread> {
     let mut framer = framer_at(files, plan, span.generation, span.start);
     let mut stamper = Stamper::new(plan.format.clone(), plan.zone.clone());
     let mut buffer = vec![0; super::read::READ_BYTES];
@@ -33,12 +42,11 @@ pub(super) fn reread(
     while at < span.end {
         let want =
             usize::try_from(span.end - at).map_or(buffer.len(), |left| left.min(buffer.len()));
-        let Ok(read) = files.read(span.generation, at, &mut buffer[..want]) else {
-            return false;
+        let read = match files.read(span.generation, at, &mut buffer[..want]) {
+            Ok(read) if read.bytes > 0 => read,
+            Ok(_) | Err(ReadError::Changed | ReadError::Unknown(_)) => return Err(Unread::Moved),
+            Err(ReadError::Io { .. }) => return Err(Unread::Refused),
         };
-        if read.bytes == 0 {
-            return false;
-        }
         let end = if at + read.bytes as u64 == span.end {
             End::Final
         } else {
@@ -71,13 +79,13 @@ pub(super) fn reread(
         if position == 0 {
             if read.bytes < buffer.len() {
                 // The file is shorter than it was.
-                return false;
+                return Err(Unread::Moved);
             }
             buffer.resize(buffer.len() * 2, 0);
         }
         at += position as u64;
     }
-    true
+    Ok(())
 }
 
 /// A framer for bytes from `at` on: whether they begin a line is told by the byte before.

@@ -2,9 +2,12 @@
 //! came and went between two looks.
 
 use std::collections::HashSet;
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use nix::errno::Errno;
 
 use super::files::Files;
 use super::generation::{Source, State};
@@ -343,10 +346,15 @@ impl Files {
             );
             return;
         }
-        let Ok((file, content)) = sibling.open() else {
-            let path = sibling.path.clone();
-            self.trouble(&path, super::looking::unreadable(nix::errno::Errno::EACCES));
-            return;
+        let (path, file, content) = match self.open_wherever(index, sibling, now) {
+            Ok(opened) => opened,
+            Err(error) if error.kind() == ErrorKind::NotFound => return,
+            Err(error) => {
+                let errno = error.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
+                let path = sibling.path.clone();
+                self.trouble(&path, super::looking::unreadable(errno));
+                return;
+            }
         };
         let beginning = match &content {
             Content::Plain(_) => super::identity::beginning(&file).unwrap_or_default(),
@@ -364,7 +372,7 @@ impl Files {
             ),
             Content::Packed(_) => (Source::Gone, State::Final),
         };
-        let id = self.adopt(index, &sibling.path, source, state, identity, 0, false);
+        let id = self.adopt(index, &path, source, state, identity, 0, false);
         if let Some(Some(slot)) = self.slots.get_mut(index) {
             slot.detached.push(id);
         }
@@ -373,7 +381,7 @@ impl Files {
             Content::Plain(bytes) => self.grow(id, bytes, now),
             Content::Packed(_) => {
                 let copy = Copy {
-                    path: sibling.path.clone(),
+                    path,
                     node: sibling.stat.node,
                     file,
                     content,

@@ -8,7 +8,7 @@ use super::files::Files;
 use super::generation::{Source, State};
 use super::identity::begins_with;
 use super::rotation::{self, Packing};
-use super::siblings::{Content, Sibling};
+use super::siblings::{Content, SHIFTS_MAX, Sibling};
 use super::slot::Past;
 use super::source;
 use super::truncation::Copy;
@@ -160,26 +160,40 @@ impl Files {
         Some(self.new_slot(set, path, now))
     }
 
-    fn resume_slot(&mut self, index: usize, mut known: Vec<Known>, now: Duration) {
-        let Some(slot) = self.slots[index].as_ref() else {
-            return;
-        };
-        let mut places: Vec<Place> = self
-            .siblings(slot)
-            .into_iter()
-            .map(Place::of_sibling)
-            .collect();
-        let own = places.len();
-        if let Some((stat, beginning)) = own_file(&slot.path) {
-            places.push(Place {
-                sibling: None,
-                node: stat.node,
-                modified_ms: modified_ms(&stat),
-                size: Some(stat.size),
-                beginning: Some(beginning),
-                taken: self.by_node.contains_key(&stat.node),
-            });
+    /// What stands at the slot's path and beside it: the rotated copies, oldest first, then the file itself. Seen by their
+    /// names while a rotation shifts them, one would be taken for another: so it is looked until the names stay.
+    fn places(&mut self, index: usize, now: Duration) -> Vec<Place> {
+        let mut places = Vec::new();
+        for _ in 0..SHIFTS_MAX {
+            let Some(slot) = self.slots[index].as_ref() else {
+                return Vec::new();
+            };
+            let directory = slot.directory;
+            let siblings = self.siblings(slot).into_iter();
+            places = siblings.map(Place::of_sibling).collect();
+            if let Some((stat, beginning)) = own_file(&slot.path) {
+                places.push(Place {
+                    sibling: None,
+                    node: stat.node,
+                    modified_ms: modified_ms(&stat),
+                    size: Some(stat.size),
+                    beginning: Some(beginning),
+                    taken: self.by_node.contains_key(&stat.node),
+                });
+            }
+            if !self.refresh(directory, now) {
+                break;
+            }
         }
+        places
+    }
+
+    fn resume_slot(&mut self, index: usize, mut known: Vec<Known>, now: Duration) {
+        let mut places = self.places(index, now);
+        let own = places
+            .iter()
+            .filter(|place| place.sibling.is_some())
+            .count();
         known.sort_unstable_by_key(|known| std::cmp::Reverse(known.id));
         let mut found: Vec<Option<(usize, Likeness)>> = vec![None; known.len()];
         for likeness in LIKENESSES {
@@ -273,8 +287,12 @@ impl Files {
         if let Some(Some(slot)) = self.slots.get_mut(index) {
             slot.detached.push(known.id);
         }
-        match place.sibling.as_ref().map(Sibling::open) {
-            Some(Ok((file, content))) => {
+        let opened = match &place.sibling {
+            Some(sibling) => self.open_wherever(index, sibling, now).ok(),
+            None => None,
+        };
+        match opened {
+            Some((path, file, content)) => {
                 let bytes = match &content {
                     Content::Plain(bytes) => *bytes,
                     Content::Packed(survey) => survey.bytes,

@@ -2,10 +2,11 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
 use std::ops::Bound;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::files::Files;
 use super::generation::Generation;
@@ -16,6 +17,9 @@ use super::source::{self, Gzip, Survey};
 use crate::account::Head;
 use crate::discover::directories::name_of;
 use crate::discover::stat::Stat;
+
+/// A rotation that shifts names is waited for by looking again, this often at most.
+pub(super) const SHIFTS_MAX: u32 = 100;
 
 /// One rotated copy.
 #[derive(Debug)]
@@ -96,7 +100,7 @@ impl Sibling {
         let stat = Stat::of_open(&file)?;
         if stat.node != self.stat.node {
             // A rotation is under way.
-            return Err(std::io::ErrorKind::NotFound.into());
+            return Err(ErrorKind::NotFound.into());
         }
         let content = match self.packing {
             None => Content::Plain(stat.size),
@@ -180,6 +184,39 @@ impl Files {
         let owner = self.generations.get(id)?;
         let head = owner.identity.head;
         (owner.is_open() || head.bytes == 0 || sibling.begins_with(head)).then_some(owner)
+    }
+
+    /// Opens a rotated copy that may have another name by now, because a rotation shifts it.
+    pub(super) fn open_wherever(
+        &mut self,
+        index: usize,
+        sibling: &Sibling,
+        now: Duration,
+    ) -> std::io::Result<(PathBuf, File, Content)> {
+        let mut moved: Option<Sibling> = None;
+        for _ in 0..SHIFTS_MAX {
+            let sibling = moved.as_ref().unwrap_or(sibling);
+            match sibling.open() {
+                Ok((file, content)) => return Ok((sibling.path.clone(), file, content)),
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+            let Some(slot) = self.slots[index].as_ref() else {
+                break;
+            };
+            let directory = slot.directory;
+            let changed = self.refresh(directory, now);
+            let slot = self.slots[index].as_ref();
+            let found = slot.and_then(|slot| {
+                let mut siblings = self.siblings(slot).into_iter();
+                siblings.find(|other| other.stat.node == sibling.stat.node)
+            });
+            if found.is_none() && !changed {
+                break;
+            }
+            moved = found.or(moved);
+        }
+        Err(ErrorKind::NotFound.into())
     }
 
     pub(super) fn has_siblings(&self, slot: &Slot) -> bool {

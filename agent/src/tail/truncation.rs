@@ -10,7 +10,7 @@ use super::generation::{Source, State};
 use super::identity::{beginning, begins_with, head_of};
 use super::reading::head_stands;
 use super::rotation::Packing;
-use super::siblings::{Content, Sibling, anchor_stands, is_copy_of, may_lack_the_end};
+use super::siblings::{Content, SHIFTS_MAX, Sibling, anchor_stands, is_copy_of, may_lack_the_end};
 use super::source::Gzip;
 use crate::account::{GenerationId, Identity, Lost};
 use crate::discover::stat::{Node, Stat};
@@ -60,7 +60,7 @@ impl Files {
                 content: Content::Plain(stat.size),
             })
         });
-        let copy = held.or_else(|| self.copy_of(index, id));
+        let copy = held.or_else(|| self.find_copy(index, id, now));
         if let Some(Some(slot)) = self.slots.get_mut(index) {
             slot.copied = None;
         }
@@ -136,8 +136,20 @@ impl Files {
         if cut && stands() { stat.size } else { 0 }
     }
 
+    /// The copy of a generation. While a rotation shifts the names, it may stand at none of those that were listed.
+    fn find_copy(&mut self, index: usize, id: GenerationId, now: Duration) -> Option<Copy> {
+        for _ in 0..SHIFTS_MAX {
+            let found = self.copy_of(index, id);
+            let directory = self.slots[index].as_ref()?.directory;
+            if found.is_some() || !self.refresh(directory, now) {
+                return found;
+            }
+        }
+        None
+    }
+
     /// The newest rotated copy that holds what was read of the generation, and that belongs to no other.
-    pub(super) fn copy_of(&self, index: usize, id: GenerationId) -> Option<Copy> {
+    fn copy_of(&self, index: usize, id: GenerationId) -> Option<Copy> {
         let generation = self.generations.get(&id)?;
         if generation.size == 0 {
             return None;
@@ -328,7 +340,7 @@ impl Files {
         if self.by_node.get(&node) == Some(&id) {
             self.by_node.remove(&node);
         }
-        match self.copy_of(index, id) {
+        match self.find_copy(index, id, now) {
             Some(copy) => self.take_over(id, copy, Lost::Deleted, now),
             None => self.give_up(id, Lost::Deleted),
         }

@@ -2,6 +2,7 @@
 //! and SIGKILL. At the end every line is there once.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
@@ -16,6 +17,9 @@ use crate::support::writer::{Plan, Turn, Writer};
 
 /// How long, unless `STORM_SECONDS` says otherwise.
 const SECONDS: u64 = 20;
+
+/// Lines a second into each log that is rotated around kills.
+const KILLED_RATE: u64 = 1000;
 
 /// The logs of the storm. The writer of each is its place here.
 const LOGS: [&str; 6] = [
@@ -132,6 +136,39 @@ fn everything_at_once() {
     );
 }
 
+/// Nothing but what rotations and kills can do to each other, as often as they can.
+#[test]
+fn kills_around_rotations_lose_nothing() {
+    let seconds = number("STORM_SECONDS").unwrap_or(SECONDS / 2);
+    let seed = number("STORM_SEED").unwrap_or_else(rand::random);
+    println!("rotations and kills for {seconds} s, seed {seed}");
+    let mut random = StdRng::seed_from_u64(seed);
+    let logs = [(LOGS[1], Turn::CopyTruncate), (LOGS[2], Turn::Rename)];
+    let mut ground = Ground::new("kills", &logs.map(|(log, _)| log));
+    ground.start();
+    ground.greet();
+    let mut writers = Vec::new();
+    for (index, (log, turn)) in (0..).zip(logs) {
+        let turns = turns(&mut random, turn, seconds * KILLED_RATE, 20..1500);
+        let plan = Plan::new(ground.log(log), index, KILLED_RATE);
+        writers.push(plan.rotations(turns).start());
+    }
+    let started = Instant::now();
+    while started.elapsed() < Duration::from_secs(seconds) {
+        std::thread::sleep(Duration::from_millis(random.random_range(0..500)));
+        ground.kill();
+        std::thread::sleep(Duration::from_millis(random.random_range(0..300)));
+        if random.random_bool(0.3) {
+            let pause = Duration::from_millis(random.random_range(100..1500));
+            ground.endpoint.refuse(pause);
+        }
+        ground.start();
+    }
+    let written: Vec<_> = writers.into_iter().map(Writer::stop).collect();
+    let verdict = ground.assert_exact(&written);
+    println!("lines: {verdict}");
+}
+
 fn next_blow(random: &mut StdRng) -> Blow {
     match random.random_range(0..100) {
         0..20 => Blow::Rename,
@@ -143,18 +180,21 @@ fn next_blow(random: &mut StdRng) -> Blow {
     }
 }
 
+/// Turns at random, so many lines apart.
+fn turns(random: &mut StdRng, turn: Turn, lines: u64, apart: Range<u64>) -> Vec<(u64, Turn)> {
+    let mut at = 0;
+    let mut turns = Vec::new();
+    while at < lines {
+        at += random.random_range(apart.clone());
+        turns.push((at, turn));
+    }
+    turns
+}
+
 /// Writers of every kind. Two rotate their own files between two lines, at random.
 fn writers(ground: &Ground, random: &mut StdRng, seconds: u64) -> Vec<Writer> {
     let plan = |index: u16, rate| Plan::new(ground.log(LOGS[usize::from(index)]), index, rate);
-    let mut turns = |turn| {
-        let mut at = 0;
-        let mut turns = Vec::new();
-        while at < seconds * 800 {
-            at += random.random_range(200..4000);
-            turns.push((at, turn));
-        }
-        turns
-    };
+    let mut turns = |turn| turns(random, turn, seconds * 800, 200..4000);
     let (copied, rotated) = (turns(Turn::CopyTruncate), turns(Turn::Rename));
     vec![
         plan(0, 1000).torn_every(333).start(),

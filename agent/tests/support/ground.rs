@@ -191,6 +191,10 @@ impl Ground {
     #[track_caller]
     pub(crate) fn assert_exact(&mut self, written: &[Written]) -> Verdict {
         let verdict = self.verdict(written);
+        if !verdict.is_exact() && std::env::var_os("STORM_KEEP").is_some() {
+            self.folder.disable_cleanup(true);
+            println!("kept: {}", self.folder.path().display());
+        }
         assert!(
             verdict.is_exact(),
             "{}: {verdict}; {}",

@@ -1,0 +1,93 @@
+use std::fs;
+use std::path::Path;
+
+use super::*;
+use crate::config;
+use crate::host::{IdFrom, Tags};
+
+const LINES: usize = 100;
+
+fn settings(folder: &Path) -> Settings {
+    let text = format!(
+        "[agent]\nstate_dir = \"{0}/state\"\nregion = \"eu-west-1\"\n[[file]]\npath = \"{0}/a.log\"\ngroup = \"g\"\nstream = \"s\"\n\
+         start = \"beginning\"\n",
+        folder.display()
+    );
+    let path = folder.join("agent.toml");
+    fs::write(&path, text).unwrap();
+    config::load(&path).unwrap_or_else(|problems| panic!("{}", problems.render(false)))
+}
+
+fn engine(settings: &Settings, state: State) -> Engine {
+    let host = Host {
+        instance_id: "i-0".into(),
+        id_from: IdFrom::Configuration,
+        hostname: "h".into(),
+        ip: None,
+        region: None,
+        zone: None,
+        tags: Tags::Known(std::collections::BTreeMap::new()),
+    };
+    Engine::open(settings, Arc::new(host), state, at(0), Arc::new(|| {})).unwrap()
+}
+
+fn at(ms: u64) -> Now {
+    Now {
+        monotonic: Duration::from_millis(ms),
+        unix_ms: 1_795_411_275_000 + i64::try_from(ms).unwrap(),
+    }
+}
+
+/// A file whose lines were all sent when the agent was killed; nobody knows whether they arrived.
+fn killed_while_sending(settings: &Settings, log: &Path) -> State {
+    let lines: String = (0..LINES).map(|n| format!("line {n}\n")).collect();
+    fs::write(log, lines).unwrap();
+    let mut engine = engine(settings, State::default());
+    let mut now = 0;
+    while engine.books.state.unresolved().next().is_none() {
+        // Groups and streams are made first.
+        for call in engine.step(at(now)).calls {
+            if !matches!(call.what, What::Put { .. }) {
+                engine.answer(call.id, Answer::Made(Ok(())), at(now));
+            }
+        }
+        now += 100;
+        assert!(now < 60_000, "nothing was sent");
+    }
+    engine.books.state.clone()
+}
+
+#[test]
+fn a_file_that_is_truncated_before_its_doubtful_batches_are_made_again_is_found_in_its_copy() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("a.log");
+    let settings = settings(folder.path());
+    let state = killed_while_sending(&settings, &log);
+    let batch = state.unresolved().next().unwrap().batch;
+
+    let mut engine = engine(&settings, state);
+    for sight in engine.files.look(at(0)) {
+        engine.see(sight, at(0));
+    }
+    fs::copy(&log, folder.path().join("a.log.1")).unwrap();
+    fs::write(&log, "a line of the next generation\n").unwrap();
+    engine.recover(at(0));
+
+    let restored = engine.shipping.batch(batch).unwrap();
+    assert_eq!(restored.events.len(), LINES);
+    assert_eq!(engine.recover_at, None);
+}
+
+#[test]
+fn doubtful_batches_of_a_file_that_is_not_configured_any_more_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("a.log");
+    let mut settings = settings(folder.path());
+    let state = killed_while_sending(&settings, &log);
+
+    settings.files[0].set.patterns = vec![folder.path().join("b.log").display().to_string()];
+    let mut engine = engine(&settings, state);
+    engine.step(at(0));
+    assert_eq!(engine.books.state.unresolved().count(), 1);
+    assert!(engine.drained());
+}
