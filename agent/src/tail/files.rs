@@ -20,8 +20,10 @@ use crate::discover::patterns::directory_of;
 use crate::discover::stat::{Node, c_path};
 use crate::discover::watch::{Doorbell, Rung};
 
-/// How many quiet files of a busy directory are looked at in one tick.
-const QUIET_PER_TICK: usize = 128;
+/// How many files of a busy directory are looked at in a second, between the polls of all: half of them for those that grew
+/// lately, the others in turns. A look at a file that grew costs a read of it, so more would be paid for by many files
+/// whose streams send far more seldom.
+const LOOKS_PER_SECOND: u32 = 2000;
 /// A file that grew within this is looked at each tick.
 pub(super) const ACTIVE: Duration = Duration::from_secs(1);
 /// Under this path troubles with inotify are told: they belong to no file.
@@ -37,11 +39,37 @@ pub(super) struct Set {
     pub(super) fresh: bool,
 }
 
-/// The slots of a directory, and where the round through the quiet ones stands.
+/// The slots of a directory, and where the rounds through them stand.
 #[derive(Debug, Default)]
 struct Members {
     slots: Vec<usize>,
+    /// Through those that grew lately, and through the others.
+    rounds: [Round; 2],
+}
+
+/// Where a round through some of a directory's slots stands.
+#[derive(Debug, Default)]
+struct Round {
     cursor: usize,
+}
+
+impl Round {
+    /// The next few that are meant.
+    fn next(&mut self, slots: &[usize], most: usize, meant: impl Fn(usize) -> bool) -> Vec<usize> {
+        let count = slots.len();
+        let mut found = Vec::new();
+        for _ in 0..count {
+            if found.len() == most {
+                break;
+            }
+            let index = slots[self.cursor % count];
+            self.cursor = (self.cursor + 1) % count;
+            if meant(index) {
+                found.push(index);
+            }
+        }
+        found
+    }
 }
 
 /// All files that are followed.
@@ -186,6 +214,9 @@ impl Files {
         }
         let mut due = std::mem::take(&mut self.due);
         due.extend(&self.copying);
+        // What rang several times is looked at once.
+        due.sort_unstable();
+        due.dedup();
         if everything {
             due.clear();
             due.extend((0..self.slots.len()).filter(|&index| self.is_followed(index)));
@@ -367,28 +398,26 @@ impl Files {
         refreshed.changed
     }
 
-    /// The active files of a busy directory, and the next few of the others.
+    /// The active files of a busy directory and its quiet ones, each kind in turns where they are many.
     fn busy_slots(&mut self, id: DirectoryId, now: Duration) {
         let Some(members) = self.members.get_mut(&id) else {
             return;
         };
-        let count = members.slots.len();
-        let round: HashSet<usize> = if count <= QUIET_PER_TICK {
+        let looks = (LOOKS_PER_SECOND as f64 * self.limits.tick.as_secs_f64()) as usize;
+        if members.slots.len() <= looks {
             self.due.extend(&members.slots);
             return;
-        } else {
-            (0..QUIET_PER_TICK)
-                .map(|step| members.slots[(members.cursor + step) % count])
-                .collect()
-        };
-        members.cursor = (members.cursor + QUIET_PER_TICK) % count;
-        for &index in &members.slots {
-            let active = self.slots[index]
+        }
+        let slots = &self.slots;
+        let is_active = |index: usize| {
+            slots[index]
                 .as_ref()
-                .is_some_and(|slot| now < slot.grew_at + ACTIVE);
-            if active || round.contains(&index) {
-                self.due.push(index);
-            }
+                .is_some_and(|slot| now < slot.grew_at + ACTIVE)
+        };
+        let share = (looks / 2).max(1);
+        for (round, active) in members.rounds.iter_mut().zip([true, false]) {
+            let found = round.next(&members.slots, share, |index| is_active(index) == active);
+            self.due.extend(found);
         }
     }
 
@@ -565,5 +594,26 @@ impl Files {
             slot.grew_at = now;
             self.directories.grew(slot.directory, self.rang, now);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Round;
+
+    #[test]
+    fn a_round_comes_to_all_that_are_meant_and_to_none_twice_before() {
+        let slots: Vec<usize> = (10..30).collect();
+        let mut round = Round::default();
+        let mut found = Vec::new();
+        for _ in 0..4 {
+            let few = round.next(&slots, 3, |slot| slot % 2 == 0);
+            assert!(few.len() <= 3);
+            found.extend(few);
+        }
+        found.truncate(10);
+        found.sort_unstable();
+        assert_eq!(found, (10..30).step_by(2).collect::<Vec<_>>());
+        assert!(round.next(&slots, 3, |_| false).is_empty());
     }
 }
