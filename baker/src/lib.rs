@@ -46,7 +46,7 @@ pub mod ssh;
 pub mod archive;
 
 // Leaves.
-pub mod diagnostics;
+pub use diagnostics;
 
 pub mod events;
 

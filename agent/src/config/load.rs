@@ -8,6 +8,9 @@ use std::sync::Arc;
 use super::diagnostics::{Problem, Problems, SourceText};
 use super::{Settings, parse};
 
+/// What problems are told to be in.
+const INPUT: &str = "the configuration";
+
 /// The directory beside the main file whose `*.toml` are read as well, in order of their names.
 const INCLUDES: &str = "conf.d";
 
@@ -16,10 +19,11 @@ const INCLUDES: &str = "conf.d";
 /// # Errors
 /// Everything that is wrong in any of the files, each at its place, and files that can't be read.
 pub fn load(path: &Path) -> Result<Settings, Problems> {
-    let main = read(path, MISSING_HELP)?;
+    let one = |problem| Problems::one(INPUT, problem);
+    let main = read(path, MISSING_HELP).map_err(one)?;
     let mut included = Vec::new();
     let mut problems = Vec::new();
-    for path in includes(path)? {
+    for path in includes(path).map_err(one)? {
         match read(&path, "remove it, or give it the rights of the others") {
             Ok(source) => included.push(source),
             Err(problem) => problems.push(problem),
@@ -27,7 +31,7 @@ pub fn load(path: &Path) -> Result<Settings, Problems> {
     }
     let (mut settings, wrong) = parse::parse(&main, &included);
     problems.extend(wrong);
-    if let Some(problems) = Problems::from_list(problems) {
+    if let Some(problems) = Problems::of(INPUT, problems) {
         return Err(problems);
     }
     settings.sources = std::iter::once(&main)

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub mod diagnostics;
+pub use diagnostics;
 mod load;
 mod parse;
 

@@ -24,7 +24,7 @@ fn parsed(main: &str, included: &[&str]) -> Result<Settings, String> {
         .map(|text| source("conf.d/x.toml", text))
         .collect();
     let (settings, problems) = parse::parse(&source("main.toml", main), &included);
-    match Problems::from_list(problems) {
+    match Problems::of("the configuration", problems) {
         None => Ok(settings),
         Some(problems) => Err(problems.render(false)),
     }

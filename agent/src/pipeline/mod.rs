@@ -8,33 +8,34 @@
 //! their answers are handed in. [`run`](crate::run) puts it on threads; the model test puts it into a simulated world.
 
 mod books;
+mod plan;
 mod read;
 mod recall;
 mod recover;
 mod report;
 mod reread;
+mod send;
+mod sights;
 mod source;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::account::{BatchId, Fate, Filtered, GenerationId, Part, Span};
-use crate::batch::{self, Batch, Batcher};
+use crate::account::GenerationId;
+use crate::batch::{self, Batcher};
 use crate::clock::Now;
-use crate::config::{FileSettings, Settings};
-use crate::frame;
+use crate::config::Settings;
 use crate::host::Host;
-use crate::ledger::{self, Generation, Intent, Landing, Record, State};
-use crate::names::Template;
-use crate::ship::{self, Answer, Call, CallId, Shipping, What};
-use crate::stamp::{Format, Stamper};
-use crate::tail::{self, Files, Sight};
+use crate::ledger::{self, Record, State};
+use crate::ship::{self, Call, Shipping};
+use crate::tail::{self, Files};
 use crate::target::Target;
 
 use books::Books;
+use plan::Plan;
 use source::Source;
 
 #[cfg(test)]
@@ -56,16 +57,6 @@ pub struct Step {
     pub calls: Vec<Call>,
     /// There is more to do at once: step again when the answers that wait have been handed in.
     pub again: bool,
-}
-
-/// A file setting, made ready.
-struct Plan {
-    /// The set's stable name: its first pattern.
-    name: Arc<str>,
-    settings: FileSettings,
-    rules: Arc<frame::Rules>,
-    format: Option<Arc<Format>>,
-    zone: jiff::tz::TimeZone,
 }
 
 /// The agent's pipeline, without threads, clock and network.
@@ -95,15 +86,6 @@ pub struct Engine {
     draining: bool,
     troubles: report::Troubles,
     counts: report::Counts,
-}
-
-/// A generation that is to be read from now on.
-struct Begin {
-    id: GenerationId,
-    set: usize,
-    path: PathBuf,
-    target: Arc<Target>,
-    from: u64,
 }
 
 /// The engine can't begin.
@@ -254,172 +236,6 @@ impl Engine {
         }
     }
 
-    fn see(&mut self, sight: Sight, now: Now) {
-        match sight {
-            Sight::Found {
-                id,
-                set,
-                path,
-                identity,
-                from,
-                resumed,
-            } => {
-                let Some(target) = self.target(set, &path) else {
-                    return;
-                };
-                if !resumed {
-                    self.books.record(Record::Found {
-                        generation: id,
-                        identity,
-                        set: Arc::clone(&self.plans[set].name),
-                        path: path.clone(),
-                        target: Arc::clone(&target),
-                        from,
-                        at_ms: now.unix_ms,
-                    });
-                } else if self
-                    .books
-                    .state
-                    .generation(id)
-                    .is_some_and(|known| *known.target() != target)
-                {
-                    self.books.record(Record::Aimed {
-                        generation: id,
-                        target: Arc::clone(&target),
-                    });
-                }
-                self.follow(
-                    Begin {
-                        id,
-                        set,
-                        path,
-                        target,
-                        from,
-                    },
-                    now,
-                );
-            }
-            Sight::Grew { id, size } => {
-                self.books.see(id, size);
-                if let Some(source) = self.sources.get_mut(&id) {
-                    source.size = size;
-                    source.ended = false;
-                    source.grown = now.monotonic;
-                    self.queue(id);
-                }
-            }
-            Sight::Identified { id, head } => self.books.record(Record::Identified {
-                generation: id,
-                head,
-            }),
-            Sight::Moved { id, path } => {
-                if let Some(source) = self.sources.get_mut(&id) {
-                    source.path.clone_from(&path);
-                }
-                self.books.record(Record::Moved {
-                    generation: id,
-                    path,
-                });
-            }
-            Sight::Ended { id, size } => {
-                self.books.see(id, size);
-                if let Some(source) = self.sources.get_mut(&id) {
-                    source.size = size;
-                    source.ended = true;
-                    self.queue(id);
-                }
-                self.books.record(Record::Ended {
-                    generation: id,
-                    size,
-                });
-                self.release(id);
-            }
-            Sight::Hole { span } => self.pass(span, Fate::Filtered(Filtered::Hole)),
-            Sight::Lost { span, why } => self.pass(span, Fate::Lost(why)),
-            Sight::Trouble { path, message } => {
-                self.troubles.report(path.display().to_string(), message)
-            }
-            Sight::Cleared { path } => self.troubles.clear(&path.display().to_string()),
-        }
-    }
-
-    /// The stream of a file, as its names are configured.
-    fn target(&mut self, set: usize, path: &Path) -> Option<Arc<Target>> {
-        match self.plans[set].target(&self.host, path) {
-            Ok(target) => {
-                let shared = self
-                    .targets
-                    .entry(target.clone())
-                    .or_insert_with(|| Arc::new(target));
-                Some(Arc::clone(shared))
-            }
-            Err(message) => {
-                self.troubles.report(path.display().to_string(), message);
-                None
-            }
-        }
-    }
-
-    /// Begins to read a generation.
-    fn follow(&mut self, begin: Begin, now: Now) {
-        let Begin {
-            id,
-            set,
-            path,
-            target,
-            from,
-        } = begin;
-        let plan = &self.plans[set];
-        let framer = reread::framer_at(&mut self.files, plan, id, from);
-        let stamper = Stamper::new(plan.format.clone(), plan.zone.clone());
-        let source = Source {
-            set,
-            path,
-            target,
-            framer,
-            stamper,
-            at: from,
-            size: from,
-            ended: false,
-            grown: now.monotonic,
-            done: done_after(&self.books.state, id, from),
-            queued: false,
-        };
-        self.sources.insert(id, source);
-        self.queue(id);
-    }
-
-    /// Settles bytes that are not there to be framed, and steps over them. Those of doubtful batches are left to
-    /// [`Engine::recover`].
-    fn pass(&mut self, span: Span, fate: Fate) {
-        let generation = span.generation;
-        let mut at = span.start;
-        while let Some(gap) = self
-            .books
-            .gap(generation, at)
-            .filter(|gap| gap.start < span.end)
-        {
-            let end = gap.end.map_or(span.end, |end| end.min(span.end));
-            self.books.settle(
-                Span {
-                    generation,
-                    start: gap.start,
-                    end,
-                },
-                fate,
-            );
-            at = end;
-        }
-        if let Some(source) = self.sources.get_mut(&generation) {
-            source.done.push(span);
-            source.done.sort_unstable();
-            if source.step_over() {
-                self.files.consumed(generation, source.at);
-            }
-        }
-        self.queue(generation);
-    }
-
     fn queue(&mut self, id: GenerationId) {
         if let Some(source) = self.sources.get_mut(&id).filter(|source| !source.queued) {
             source.queued = true;
@@ -439,69 +255,6 @@ impl Engine {
                 break;
             };
             self.shipping.offer(batch);
-        }
-    }
-
-    /// ship: what is to be sent now. What only the engine can answer is answered here.
-    fn ship(&mut self, now: Now) -> Vec<Call> {
-        let mut outside = Vec::new();
-        loop {
-            let mut recalled = false;
-            for call in self.shipping.due(now) {
-                match &call.what {
-                    What::Recall {
-                        target,
-                        first_ms,
-                        last_ms,
-                    } => {
-                        let events = self.recall(target, *first_ms, *last_ms);
-                        self.answer(call.id, Answer::Events(Ok(events)), now);
-                        recalled = true;
-                    }
-                    What::Put {
-                        batch, first: true, ..
-                    } => {
-                        self.intend(*batch, now);
-                        outside.push(call);
-                    }
-                    _ => outside.push(call),
-                }
-            }
-            if !recalled {
-                return outside;
-            }
-        }
-    }
-
-    /// ledger: what is about to leave is written down before.
-    fn intend(&mut self, id: BatchId, now: Now) {
-        let Some(batch) = self.shipping.batch(id) else {
-            return;
-        };
-        let intent = Intent {
-            batch: id,
-            target: Arc::clone(&batch.target),
-            parts: batch.parts.clone(),
-            first_ms: batch.first_ms,
-            last_ms: batch.last_ms,
-            // The keeper hashes the body, on its own thread.
-            sha256: [0; 32],
-            sent_ms: now.unix_ms,
-        };
-        self.books.record(Record::Intent(intent));
-    }
-
-    /// ledger: an answer of the service, and what it settles.
-    pub fn answer(&mut self, id: CallId, answer: Answer, now: Now) {
-        self.unpark();
-        for settled in self.shipping.answer(id, answer, now) {
-            self.counts.shipped(&settled.batch);
-            let landing = landing(&settled.batch, settled.parts, now);
-            self.books.record(Record::Landed(landing));
-            for part in &settled.batch.parts {
-                self.release(part.span.generation);
-            }
-            self.batcher.release(settled.batch);
         }
     }
 
@@ -525,50 +278,6 @@ impl Engine {
             && self.shipping.outstanding() == 0
             && self.recover_at.is_none()
     }
-
-    /// Forgets a generation that is over and settled, unless it tells after a restart which copies are newer.
-    fn release(&mut self, id: GenerationId) {
-        let Some(source) = self.sources.get(&id) else {
-            return;
-        };
-        let over = source.ended && source.at >= source.size;
-        let settled = |known: &Generation| known.pending() == 0;
-        if over && self.books.state.generation(id).is_some_and(settled) && self.files.forget(id) {
-            self.sources.remove(&id);
-            self.books.record(Record::Forgotten { generation: id });
-        }
-    }
-}
-
-impl Plan {
-    fn new(settings: &FileSettings) -> Self {
-        Self {
-            name: settings
-                .set
-                .patterns
-                .first()
-                .map_or_else(|| Arc::from(""), |first| Arc::from(first.as_str())),
-            rules: Arc::new(settings.rules.clone()),
-            format: settings.format.clone().map(Arc::new),
-            zone: settings.timezone.clone(),
-            settings: settings.clone(),
-        }
-    }
-
-    /// The stream of a file; an error says what is missing for its name.
-    fn target(&self, host: &Host, path: &Path) -> Result<Target, String> {
-        let resolve = |template: &Template| {
-            template
-                .resolve(host, path)
-                .map_err(|error| error.to_string())
-        };
-        Ok(Target {
-            group: resolve(&self.settings.group)?,
-            stream: resolve(&self.settings.stream)?,
-            retention_days: self.settings.retention_days,
-            class: self.settings.class,
-        })
-    }
 }
 
 /// What the ledger knows, in the words of the stage that looks for it.
@@ -581,33 +290,5 @@ fn known(known: ledger::Known) -> tail::Known {
         settled_to: known.settled_to,
         seen: known.seen,
         last_ms: Some(known.last_ms),
-    }
-}
-
-/// The runs behind `from` that have a fate or are in a batch, by the account.
-fn done_after(state: &State, id: GenerationId, from: u64) -> Vec<Span> {
-    let mut done = Vec::new();
-    let mut at = from;
-    while let Some(gap) = state.next_gap(id, at) {
-        if gap.start > at {
-            done.push(Span {
-                generation: id,
-                start: at,
-                end: gap.start,
-            });
-        }
-        let Some(end) = gap.end else { break };
-        at = end;
-    }
-    done
-}
-
-/// The outcome of a batch, for the ledger.
-fn landing(batch: &Batch, parts: Vec<Part>, now: Now) -> Landing {
-    Landing {
-        batch: batch.id,
-        parts,
-        events: batch.events.len() as u64,
-        at_ms: now.unix_ms,
     }
 }

@@ -12,8 +12,10 @@ use crate::clock::Now;
 use crate::ledger::{Intent, Record};
 use crate::ship::{Match, Restored};
 
+use super::Engine;
 use super::reread::{Unread, reread};
-use super::{Engine, done_after};
+use super::send::landing;
+use super::source::done_after;
 
 /// Files may be rotated between the look and the reading; they are not rotated this often in a row.
 const LOOKS_MAX: u32 = 8;
@@ -52,7 +54,7 @@ impl Engine {
     fn restore(&mut self, intent: &Intent, batch: Batch, now: Now) {
         if batch.events.is_empty() {
             // Not one byte of it is left to compare with what is there.
-            let landing = super::landing(&batch, batch.parts.clone(), now);
+            let landing = landing(&batch, batch.parts.clone(), now);
             self.books.record(Record::Landed(landing));
             self.batcher.release(batch);
             return;

@@ -7,7 +7,7 @@ use crate::frame::{End, Framer, Next};
 use crate::stamp::Stamper;
 use crate::tail::{Files, ReadError};
 
-use super::Plan;
+use super::plan::Plan;
 
 /// An event as it was framed before.
 pub(super) struct Again<'a> {

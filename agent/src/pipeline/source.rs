@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::account::Span;
+use crate::account::{GenerationId, Span};
 use crate::frame::{End, Framer, Rules};
+use crate::ledger::State;
 use crate::stamp::Stamper;
 use crate::target::Target;
 
@@ -59,4 +60,22 @@ impl Source {
             End::More
         }
     }
+}
+
+/// The runs behind `from` that have a fate or are in a batch, by the account.
+pub(super) fn done_after(state: &State, id: GenerationId, from: u64) -> Vec<Span> {
+    let mut done = Vec::new();
+    let mut at = from;
+    while let Some(gap) = state.next_gap(id, at) {
+        if gap.start > at {
+            done.push(Span {
+                generation: id,
+                start: at,
+                end: gap.start,
+            });
+        }
+        let Some(end) = gap.end else { break };
+        at = end;
+    }
+    done
 }

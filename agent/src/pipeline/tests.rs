@@ -6,6 +6,7 @@ use std::path::Path;
 use super::*;
 use crate::config;
 use crate::host::{IdFrom, Tags};
+use crate::ship::{Answer, What};
 
 const LINES: usize = 100;
 

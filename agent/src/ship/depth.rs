@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// About what the agent needs to fill a batch and hand it over. So many more calls are worth having under way as this fits into the time
 /// a call takes.
-const FILL: Duration = Duration::from_millis(10);
+const FILL: Duration = Duration::from_millis(7);
 /// One that is under way, and one that takes its place.
 const LEAST: usize = 2;
 /// So many puts back it is remembered how long one took.
@@ -52,9 +52,9 @@ mod tests {
     fn slow_answers_are_worth_more_calls_under_way() {
         assert_eq!(after(&[]), 2);
         assert_eq!(after(&[3; 50]), 2);
-        assert_eq!(after(&[60; 50]), 8);
+        assert_eq!(after(&[60; 50]), 10);
         assert_eq!(after(&[60, 60, 3]), 2);
         assert_eq!(after(&[3, 90, 90]), 2, "a busy host is not a far service");
-        assert_eq!(after(&[[3].as_slice(), &[60; 16]].concat()), 8);
+        assert_eq!(after(&[[3].as_slice(), &[60; 16]].concat()), 10);
     }
 }

@@ -3,32 +3,23 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::ffi::OsString;
 use std::fmt;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::directories::Members;
 use super::generation::{Generation, Source, State};
-use super::rotation::{self, Rank};
 use super::slot::{Past, Slot};
 use super::{FileSet, Known, Limits, OpenError, Sight, Start};
 use crate::account::GenerationId;
 use crate::clock::Now;
 use crate::discover::Patterns;
-use crate::discover::directories::{Directories, DirectoryId, name_of};
-use crate::discover::patterns::directory_of;
-use crate::discover::stat::{Node, c_path};
-use crate::discover::watch::{Doorbell, Rung};
+use crate::discover::directories::{Directories, DirectoryId};
+use crate::discover::stat::Node;
+use crate::discover::watch::Doorbell;
 
-/// How many files of a busy directory are looked at in a second, between the polls of all: half of them for those that grew
-/// lately, the others in turns. A look at a file that grew costs a read of it, so more would be paid for by many files
-/// whose streams send far more seldom.
-const LOOKS_PER_SECOND: u32 = 2000;
 /// A file that grew within this is looked at each tick.
 pub(super) const ACTIVE: Duration = Duration::from_secs(1);
-/// Under this path troubles with inotify are told: they belong to no file.
-const INOTIFY: &str = "/proc/sys/fs/inotify";
-
 /// One set, compiled.
 #[derive(Debug)]
 pub(super) struct Set {
@@ -39,55 +30,22 @@ pub(super) struct Set {
     pub(super) fresh: bool,
 }
 
-/// The slots of a directory, and where the rounds through them stand.
-#[derive(Debug, Default)]
-struct Members {
-    slots: Vec<usize>,
-    /// Through those that grew lately, and through the others.
-    rounds: [Round; 2],
-}
-
-/// Where a round through some of a directory's slots stands.
-#[derive(Debug, Default)]
-struct Round {
-    cursor: usize,
-}
-
-impl Round {
-    /// The next few that are meant.
-    fn next(&mut self, slots: &[usize], most: usize, meant: impl Fn(usize) -> bool) -> Vec<usize> {
-        let count = slots.len();
-        let mut found = Vec::new();
-        for _ in 0..count {
-            if found.len() == most {
-                break;
-            }
-            let index = slots[self.cursor % count];
-            self.cursor = (self.cursor + 1) % count;
-            if meant(index) {
-                found.push(index);
-            }
-        }
-        found
-    }
-}
-
 /// All files that are followed.
 pub struct Files {
     pub(super) sets: Vec<Set>,
     pub(super) limits: Limits,
     pub(super) directories: Directories,
-    walked: HashSet<DirectoryId>,
+    pub(super) walked: HashSet<DirectoryId>,
     pub(super) slots: Vec<Option<Slot>>,
     pub(super) by_path: HashMap<PathBuf, usize>,
-    members: HashMap<DirectoryId, Members>,
+    pub(super) members: HashMap<DirectoryId, Members>,
     pub(super) generations: HashMap<GenerationId, Generation>,
     pub(super) by_node: HashMap<Node, GenerationId>,
     pub(super) next_id: u64,
     known: Option<Vec<Known>>,
     pub(super) sights: Vec<Sight>,
     troubles: BTreeMap<PathBuf, String>,
-    refused: HashSet<DirectoryId>,
+    pub(super) refused: HashSet<DirectoryId>,
     pub(super) fresh: Vec<(DirectoryId, OsString)>,
     pub(super) due: Vec<usize>,
     /// Generations that do not stand at their path.
@@ -97,10 +55,10 @@ pub struct Files {
     pub(super) backlog_trouble: Option<PathBuf>,
     pub(super) opened: VecDeque<GenerationId>,
     pub(super) open_files: usize,
-    rang: bool,
+    pub(super) rang: bool,
     next_poll: Duration,
     /// When busy directories are looked at again.
-    next_tick: Duration,
+    pub(super) next_tick: Duration,
     last_look: Duration,
 }
 
@@ -321,235 +279,7 @@ impl Files {
             })
     }
 
-    fn look_at_directories(
-        &mut self,
-        rung: &Rung,
-        everything: bool,
-        tick: bool,
-        first: bool,
-        now: Duration,
-    ) {
-        for path in &rung.paths {
-            if let Some(&slot) = self.by_path.get(path) {
-                self.due.push(slot);
-            }
-        }
-        let mut rung_directories: HashSet<DirectoryId> = HashSet::new();
-        for path in &rung.paths {
-            let within = path
-                .parent()
-                .and_then(|parent| self.directories.find(parent));
-            rung_directories.extend(within.into_iter().chain(self.directories.find(path)));
-        }
-        let mut relisted = first;
-        for id in self.directories.ids() {
-            let rang = rung_directories.contains(&id);
-            let hot = tick && self.directories.is_hot(id, now);
-            let unattended = self.directories.is_unattended(id, now);
-            if rang {
-                self.directories.rang(id, now);
-            }
-            if everything || rang || hot || unattended {
-                relisted |= self.refresh(id, now) && self.walked.contains(&id);
-            }
-            if unattended {
-                // It is watched again: what happened before that did not ring.
-                self.due
-                    .extend(self.members.get(&id).into_iter().flat_map(|m| &m.slots));
-            } else if hot && !everything {
-                self.busy_slots(id, now);
-            }
-        }
-        if relisted {
-            self.follow(first, now);
-        }
-    }
-
-    /// Lists a directory if it changed, and notes the names to look at. True if the listing differs.
-    pub(super) fn refresh(&mut self, id: DirectoryId, now: Duration) -> bool {
-        let refreshed = self.directories.refresh(id, now);
-        let Some(directory) = self.directories.get(id) else {
-            return false;
-        };
-        let path = directory.path.clone();
-        let (watched, exists) = (directory.is_watched(), directory.exists());
-        if let Some(message) = refreshed.refused {
-            self.refused.insert(id);
-            self.trouble(Path::new(INOTIFY), message);
-        } else if (watched || !exists) && self.refused.remove(&id) && self.refused.is_empty() {
-            self.clear(Path::new(INOTIFY));
-        }
-        match refreshed.unlisted {
-            Some(message) => self.trouble(&path, message),
-            None => self.clear(&path),
-        }
-        for name in refreshed.fresh {
-            for reading in rotation::readings(name.as_bytes()) {
-                let base = path.join(std::ffi::OsStr::from_bytes(&reading.base));
-                if let Some(&slot) = self.by_path.get(&base) {
-                    self.due.push(slot);
-                }
-            }
-            if let Some(&slot) = self.by_path.get(&path.join(&name)) {
-                self.due.push(slot);
-            }
-            self.fresh.push((id, name));
-        }
-        refreshed.changed
-    }
-
-    /// The active files of a busy directory and its quiet ones, each kind in turns where they are many.
-    fn busy_slots(&mut self, id: DirectoryId, now: Duration) {
-        let Some(members) = self.members.get_mut(&id) else {
-            return;
-        };
-        let looks = (LOOKS_PER_SECOND as f64 * self.limits.tick.as_secs_f64()) as usize;
-        if members.slots.len() <= looks {
-            self.due.extend(&members.slots);
-            return;
-        }
-        let slots = &self.slots;
-        let is_active = |index: usize| {
-            slots[index]
-                .as_ref()
-                .is_some_and(|slot| now < slot.grew_at + ACTIVE)
-        };
-        let share = (looks / 2).max(1);
-        for (round, active) in members.rounds.iter_mut().zip([true, false]) {
-            let found = round.next(&members.slots, share, |index| is_active(index) == active);
-            self.due.extend(found);
-        }
-    }
-
-    /// The paths that all sets mean, each with the first set that means it; rotated copies of other files are left out.
-    fn expand(&mut self, now: Duration) -> Vec<(usize, PathBuf)> {
-        let mut found: Vec<(usize, PathBuf)> = Vec::new();
-        let mut seen: HashSet<PathBuf> = HashSet::new();
-        let mut used = HashSet::new();
-        for (index, set) in self.sets.iter().enumerate() {
-            let (paths, directories) = self.directories.expand(&set.patterns, now);
-            used.extend(directories);
-            for path in paths {
-                if seen.insert(path.clone()) {
-                    found.push((index, path));
-                }
-            }
-        }
-        found.retain(|(set, path)| {
-            let patterns = &self.sets[*set].patterns;
-            patterns.is_literal(path) || !self.is_rotated_copy(path, patterns, &seen)
-        });
-        self.walked = used;
-        found
-    }
-
-    /// A numbered or compressed name is a copy of what the patterns would mean; a dated one only if that is there, since
-    /// many programs write dated files themselves.
-    fn is_rotated_copy(&self, path: &Path, patterns: &Patterns, seen: &HashSet<PathBuf>) -> bool {
-        let name = name_of(path).as_bytes();
-        if rotation::packing(name).1.is_some() {
-            return true;
-        }
-        let directory = directory_of(path);
-        rotation::readings(name).iter().any(|reading| {
-            let base = directory.join(std::ffi::OsStr::from_bytes(&reading.base));
-            seen.contains(&base)
-                || self.by_path.contains_key(&base)
-                || (matches!(reading.rank, Rank::Number(_)) && patterns.is_match(&base))
-        })
-    }
-
-    /// Makes slots for the paths that are meant now.
-    fn follow(&mut self, first: bool, now: Duration) {
-        let found = self.expand(now);
-        for slot in self.slots.iter_mut().flatten() {
-            slot.meant = false;
-        }
-        for (set, path) in found {
-            let index = match self.by_path.get(&path) {
-                Some(&index) => index,
-                None => self.new_slot(set, path, now),
-            };
-            if let Some(slot) = &mut self.slots[index] {
-                slot.meant = true;
-                if first && self.sets[set].fresh && self.sets[set].start == Start::End {
-                    slot.start_at = crate::discover::stat::Stat::of(&slot.c_path)
-                        .ok()
-                        .map(|stat| stat.size);
-                }
-            }
-        }
-        let kept = self
-            .walked
-            .iter()
-            .copied()
-            .chain(self.members.keys().copied())
-            .collect();
-        self.directories.retain(&kept);
-    }
-
-    /// A slot for a path, due at once.
-    pub(super) fn new_slot(&mut self, set: usize, path: PathBuf, now: Duration) -> usize {
-        let directory = self.directories.track(&directory_of(&path));
-        let any_free = self.by_path.len() < self.slots.len();
-        let free = any_free.then(|| self.slots.iter().position(Option::is_none));
-        let index = match free.flatten() {
-            Some(free) => free,
-            None => {
-                self.slots.push(None);
-                self.slots.len() - 1
-            }
-        };
-        self.by_path.insert(path.clone(), index);
-        self.slots[index] = Some(Slot {
-            set,
-            c_path: c_path(&path).unwrap_or_default(),
-            path,
-            directory,
-            meant: false,
-            last: None,
-            current: None,
-            detached: Vec::new(),
-            past: VecDeque::new(),
-            baseline: HashSet::new(),
-            judged: HashSet::new(),
-            start_at: None,
-            alias: false,
-            copying: None,
-            copied: None,
-            grew_at: Duration::ZERO,
-        });
-        let members = self.members.entry(directory).or_default();
-        members.slots.push(index);
-        if members.slots.len() == 1 {
-            self.refresh(directory, now);
-        }
-        self.set_baseline(index);
-        self.due.push(index);
-        index
-    }
-
-    /// Drops the slots that nothing is left of. One whose rotated copies are still there is kept: without it, they would
-    /// be taken for files of their own.
-    fn retire(&mut self) {
-        for index in 0..self.slots.len() {
-            let over = self.slots[index]
-                .as_ref()
-                .is_some_and(|slot| !slot.meant && slot.is_idle() && !self.has_siblings(slot));
-            if over && let Some(slot) = self.slots[index].take() {
-                self.by_path.remove(&slot.path);
-                if let Some(members) = self.members.get_mut(&slot.directory) {
-                    members.slots.retain(|&other| other != index);
-                    if members.slots.is_empty() {
-                        self.members.remove(&slot.directory);
-                    }
-                }
-                self.clear(&slot.path);
-            }
-        }
-    }
-
-    fn is_followed(&self, index: usize) -> bool {
+    pub(super) fn is_followed(&self, index: usize) -> bool {
         self.slots[index]
             .as_ref()
             .is_some_and(|slot| slot.meant || slot.current.is_some())
@@ -594,26 +324,5 @@ impl Files {
             slot.grew_at = now;
             self.directories.grew(slot.directory, self.rang, now);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Round;
-
-    #[test]
-    fn a_round_comes_to_all_that_are_meant_and_to_none_twice_before() {
-        let slots: Vec<usize> = (10..30).collect();
-        let mut round = Round::default();
-        let mut found = Vec::new();
-        for _ in 0..4 {
-            let few = round.next(&slots, 3, |slot| slot % 2 == 0);
-            assert!(few.len() <= 3);
-            found.extend(few);
-        }
-        found.truncate(10);
-        found.sort_unstable();
-        assert_eq!(found, (10..30).step_by(2).collect::<Vec<_>>());
-        assert!(round.next(&slots, 3, |_| false).is_empty());
     }
 }

@@ -7,10 +7,9 @@ use std::time::Duration;
 use nix::errno::Errno;
 
 use super::Sight;
-use super::files::{ACTIVE, Files};
+use super::files::Files;
 use super::generation::{Generation, Source, State};
 use super::identity::{Anchor, HEAD_BYTES_MAX, beginning, begins_with, head_of};
-use super::source;
 use crate::account::{GenerationId, Head, Identity};
 use crate::discover::stat::Stat;
 
@@ -382,136 +381,6 @@ impl Files {
                 path: path.to_path_buf(),
             });
         }
-    }
-
-    /// The generation does not stand at its slot's path any more. Its writer may go on.
-    pub(super) fn detach(&mut self, id: GenerationId, now: Duration) {
-        let Some(generation) = self.generations.get_mut(&id) else {
-            return;
-        };
-        generation.state = State::Detached { deleted: false };
-        let index = generation.slot;
-        let new_path = generation.file().and_then(source::path_of);
-        if let Some(Some(slot)) = self.slots.get_mut(index) {
-            slot.current = None;
-            slot.last = None;
-            slot.copying = None;
-            slot.copied = None;
-            slot.detached.push(id);
-            let directory = slot.directory;
-            self.refresh(directory, now);
-        }
-        self.aside.insert(id);
-        if let Some(path) = new_path {
-            self.moved(id, &path);
-        }
-        self.look_at_one_detached(id, now);
-    }
-
-    /// Looks at what was rotated away or deleted and may still grow.
-    pub(super) fn look_at_detached(&mut self, everything: bool, now: Duration) {
-        for id in self.detached_ids() {
-            let due = self.generations.get(&id).is_some_and(|generation| {
-                everything
-                    || generation.suspect
-                    || !generation.is_drained()
-                    || now < generation.grew_at + ACTIVE
-            });
-            if due {
-                self.look_at_one_detached(id, now);
-            }
-        }
-    }
-
-    pub(super) fn look_at_one_detached(&mut self, id: GenerationId, now: Duration) {
-        let Some(generation) = self.generations.get_mut(&id) else {
-            return;
-        };
-        let suspect = std::mem::take(&mut generation.suspect);
-        let node = generation.node;
-        let held = generation.is_open();
-        let stat = match generation.file() {
-            Some(file) => Stat::of_open(file).ok(),
-            None => Stat::at(&generation.path)
-                .ok()
-                .filter(|stat| stat.node == node),
-        };
-        let Some(stat) = stat.or_else(|| self.relocate(id)) else {
-            self.gone(id, now);
-            return;
-        };
-        let Some(generation) = self.generations.get_mut(&id) else {
-            return;
-        };
-        let deleted = stat.links == 0;
-        if deleted != (generation.state == State::Detached { deleted: true }) {
-            generation.state = State::Detached { deleted };
-            generation.grew_at = generation.grew_at.max(now);
-        }
-        let grown = stat.size > generation.size;
-        let size = generation.size;
-        let short_head = (generation.identity.head.bytes as usize) < HEAD_BYTES_MAX;
-        let stands = if stat.size < size {
-            Some(false)
-        } else if suspect || grown {
-            self.still_stands(id)
-        } else {
-            Some(true)
-        };
-        let stands = if stands == Some(true) && grown && short_head {
-            self.grow_head(id)
-        } else {
-            stands
-        };
-        if stands.is_none() {
-            return;
-        }
-        if stands == Some(false) {
-            if held {
-                self.detached_truncated(id, now);
-            } else {
-                // Nobody held the inode, and it was given to another file.
-                self.gone(id, now);
-            }
-            return;
-        }
-        self.grow(id, stat.size, now);
-    }
-
-    /// A detached file was truncated: its writer still held it. What was written since is one more generation.
-    fn detached_truncated(&mut self, id: GenerationId, now: Duration) {
-        let Some(generation) = self.generations.get(&id) else {
-            return;
-        };
-        let (index, state, path) = (generation.slot, generation.state, generation.path.clone());
-        let file = self.close(id, Source::Gone);
-        self.gone(id, now);
-        let Some(file) = file else {
-            return;
-        };
-        let Some(new) = self.begin_anew(index, &path, file, state, 0, now) else {
-            return;
-        };
-        self.aside.insert(new);
-        if let Some(Some(slot)) = self.slots.get_mut(index) {
-            slot.detached.push(new);
-        }
-    }
-
-    /// A closed, detached generation is not where it was: look for its inode among the rotated copies.
-    fn relocate(&mut self, id: GenerationId) -> Option<Stat> {
-        let generation = self.generations.get(&id)?;
-        if generation.is_open() {
-            return None;
-        }
-        let slot = self.slots[generation.slot].as_ref()?;
-        let (path, stat) = self
-            .siblings(slot)
-            .into_iter()
-            .find(|sibling| sibling.stat.node == generation.node)
-            .map(|sibling| (sibling.path, sibling.stat))?;
-        self.moved(id, &path);
-        Some(stat)
     }
 }
 

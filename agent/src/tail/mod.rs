@@ -17,6 +17,8 @@ use crate::discover::PatternError;
 mod backlog;
 mod copies;
 mod descriptors;
+mod detached;
+mod directories;
 mod files;
 mod generation;
 mod identity;
@@ -26,6 +28,7 @@ mod resume;
 mod rotation;
 mod siblings;
 mod slot;
+mod slots;
 mod source;
 mod truncation;
 

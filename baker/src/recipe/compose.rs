@@ -13,6 +13,9 @@ use crate::diagnostics::{Problem, Problems, closest, listed};
 /// The file that a directory's recipe stands in.
 pub const FILE_NAME: &str = "recipe.toml";
 
+/// What problems are told to be in.
+const INPUT: &str = "the recipe";
+
 /// Reads and checks a recipe, with everything that it names.
 ///
 /// # Errors
@@ -20,11 +23,12 @@ pub const FILE_NAME: &str = "recipe.toml";
 pub fn load(path: &Path, outside: &Outside) -> Result<Recipe, Problems> {
     let (chain, mut problems) = read_chain(path, outside);
     problems.extend(unused_values(&chain, outside));
-    if let Some(problems) = Problems::from_list(problems) {
+    if let Some(problems) = Problems::of(INPUT, problems) {
         return Err(problems);
     }
     put_together(chain).ok_or_else(|| {
-        Problem::new(format!("{} could not be read completely", path.display())).into()
+        let message = format!("{} could not be read completely", path.display());
+        Problems::one(INPUT, Problem::new(message))
     })
 }
 

@@ -178,26 +178,42 @@ pub struct ProblemRecord {
 
 /// All problems of one input. Never empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problems(Vec<Problem>);
+pub struct Problems {
+    /// What the input is, such as "the recipe".
+    input: &'static str,
+    all: Vec<Problem>,
+}
 
 impl Problems {
-    /// Orders the problems by file and place; `None` if there is none.
+    /// The problems of an input ("the recipe"), ordered by file and place; `None` if there is none.
     #[must_use]
-    pub fn from_list(mut problems: Vec<Problem>) -> Option<Self> {
+    pub fn of(input: &'static str, mut problems: Vec<Problem>) -> Option<Self> {
         problems.sort_by(|a, b| a.order().cmp(&b.order()));
         problems.dedup();
-        (!problems.is_empty()).then_some(Self(problems))
+        (!problems.is_empty()).then_some(Self {
+            input,
+            all: problems,
+        })
+    }
+
+    /// One problem of an input, which keeps from looking for more.
+    #[must_use]
+    pub fn one(input: &'static str, problem: Problem) -> Self {
+        Self {
+            input,
+            all: vec![problem],
+        }
     }
 
     /// Each of them.
     pub fn iter(&self) -> impl Iterator<Item = &Problem> {
-        self.0.iter()
+        self.all.iter()
     }
 
     /// How many there are.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.0.len()
+        self.all.len()
     }
 
     /// Everything for a person, with colours if the reader can see them.
@@ -208,22 +224,17 @@ impl Problems {
         } else {
             Renderer::plain()
         };
-        let shown: Vec<String> = self.0.iter().map(|p| p.render(&renderer)).collect();
+        let shown: Vec<String> = self.all.iter().map(|p| p.render(&renderer)).collect();
         shown.join("\n\n")
-    }
-}
-
-impl From<Problem> for Problems {
-    fn from(problem: Problem) -> Self {
-        Self(vec![problem])
     }
 }
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.as_slice() {
-            [only] => write!(f, "the recipe is not valid: {}", only.message),
-            all => write!(f, "the recipe has {} problems", all.len()),
+        let input = self.input;
+        match self.all.as_slice() {
+            [only] => write!(f, "{input} is not valid: {}", only.message),
+            all => write!(f, "{input} has {} problems", all.len()),
         }
     }
 }
