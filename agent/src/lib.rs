@@ -32,6 +32,10 @@ pub mod ship;
 
 pub mod ledger;
 
+// The second line, of metrics, in the same order.
+pub mod sample;
+
+// What both lines tell of themselves.
 pub mod status;
 
 pub mod check;

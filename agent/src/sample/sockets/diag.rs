@@ -1,0 +1,157 @@
+//! The kernel's own list of TCP sockets: sock_diag(7).
+
+use std::io;
+use std::os::fd::AsRawFd;
+
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket,
+};
+
+use crate::sample::data::TcpStates;
+
+/// The old form of the request: its answer holds IPv4 and IPv6 alike, so that the table is walked once (`linux/inet_diag.h`; the kernel
+/// answers it with the family unspecified, "compatibility").
+const TCPDIAG_GETSOCK: u16 = 18;
+const NLM_F_REQUEST: u16 = 0x1;
+const NLM_F_DUMP: u16 = 0x300;
+const NLMSG_ERROR: u16 = 2;
+const NLMSG_DONE: u16 = 3;
+/// `struct nlmsghdr`: length, type, flags, sequence, sender.
+const HEADER_BYTES: usize = 16;
+/// `struct inet_diag_req`: family, lengths of addresses and extensions, a byte each; 48 bytes of a socket's identity; which states; a number that is not used.
+const REQUEST_BYTES: usize = 4 + 48 + 4 + 4;
+/// The kernel fills a buffer of at most this size.
+const ANSWER_BYTES: usize = 32 * 1024;
+/// Every state.
+const ALL_STATES: u32 = u32::MAX;
+
+/// Sockets by state.
+///
+/// # Errors
+/// When the kernel does not answer such questions, or not to this process.
+pub(super) fn tcp() -> io::Result<TcpStates> {
+    let socket = socket(
+        AddressFamily::Netlink,
+        SockType::Datagram,
+        SockFlag::SOCK_CLOEXEC,
+        SockProtocol::NetlinkSockDiag,
+    )?;
+    send(socket.as_raw_fd(), &request(), MsgFlags::empty())?;
+    let mut tcp = TcpStates::default();
+    let mut buffer = vec![0; ANSWER_BYTES];
+    loop {
+        // The answer is there as soon as the question is asked: the kernel goes on with it in each call.
+        let bytes = recv(socket.as_raw_fd(), &mut buffer, MsgFlags::MSG_DONTWAIT)?;
+        if take(&buffer[..bytes], &mut tcp)? {
+            return Ok(tcp);
+        }
+    }
+}
+
+fn request() -> Vec<u8> {
+    let mut request = Vec::with_capacity(HEADER_BYTES + REQUEST_BYTES);
+    request.extend(((HEADER_BYTES + REQUEST_BYTES) as u32).to_ne_bytes());
+    request.extend(TCPDIAG_GETSOCK.to_ne_bytes());
+    request.extend((NLM_F_REQUEST | NLM_F_DUMP).to_ne_bytes());
+    request.resize(HEADER_BYTES + 4 + 48, 0);
+    request.extend(ALL_STATES.to_ne_bytes());
+    request.extend([0; 4]);
+    request
+}
+
+/// Counts the sockets of one part of the answer. `true` when it was the last one.
+fn take(mut messages: &[u8], tcp: &mut TcpStates) -> io::Result<bool> {
+    let broken = || io::Error::from(io::ErrorKind::InvalidData);
+    if messages.is_empty() {
+        return Err(broken());
+    }
+    while let Some((header, _)) = messages.split_first_chunk::<HEADER_BYTES>() {
+        let [a, b, c, d, e, f, ..] = *header;
+        let length = u32::from_ne_bytes([a, b, c, d]) as usize;
+        let body = messages.get(HEADER_BYTES..length).ok_or_else(broken)?;
+        match u16::from_ne_bytes([e, f]) {
+            NLMSG_DONE => return Ok(true),
+            NLMSG_ERROR => {
+                let errno = body.first_chunk().ok_or_else(broken)?;
+                return Err(io::Error::from_raw_os_error(-i32::from_ne_bytes(*errno)));
+            }
+            TCPDIAG_GETSOCK => {
+                // `struct inet_diag_msg` begins with family and state.
+                let state = *body.get(1).ok_or_else(broken)?;
+                tcp.count(state).ok_or_else(broken)?;
+            }
+            _ => {}
+        }
+        // Messages begin at multiples of four bytes.
+        messages = messages
+            .get(length.next_multiple_of(4)..)
+            .unwrap_or_default();
+    }
+    Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    fn message(kind: u16, body: &[u8]) -> Vec<u8> {
+        let mut message = ((HEADER_BYTES + body.len()) as u32).to_ne_bytes().to_vec();
+        message.extend(kind.to_ne_bytes());
+        message.resize(HEADER_BYTES, 0);
+        message.extend(body);
+        message.resize(message.len().next_multiple_of(4), 0);
+        message
+    }
+
+    #[test]
+    fn an_answer_in_parts_is_counted_to_its_end() {
+        let mut tcp = TcpStates::default();
+        let socket = |state| message(TCPDIAG_GETSOCK, &[2, state, 0, 0, 7, 7, 7]);
+        assert!(!take(&[socket(1), socket(10)].concat(), &mut tcp).unwrap());
+        assert!(
+            take(
+                &[socket(1), message(NLMSG_DONE, &[0; 4])].concat(),
+                &mut tcp
+            )
+            .unwrap()
+        );
+        assert_eq!((tcp.established, tcp.listen), (2, 1));
+    }
+
+    #[test]
+    fn a_refusal_is_an_error_and_so_is_what_is_cut_short() {
+        let mut tcp = TcpStates::default();
+        let refused = message(NLMSG_ERROR, &(-2_i32).to_ne_bytes());
+        assert_eq!(
+            take(&refused, &mut tcp).unwrap_err().raw_os_error(),
+            Some(2)
+        );
+        let whole = message(TCPDIAG_GETSOCK, &[2, 1, 0, 0]);
+        for end in HEADER_BYTES..whole.len() {
+            assert!(take(&whole[..end], &mut tcp).is_err(), "{end}");
+        }
+        assert!(take(&[], &mut tcp).is_err());
+        assert!(take(&message(TCPDIAG_GETSOCK, &[2, 99]), &mut tcp).is_err());
+    }
+
+    /// The kernel's list and its text tell the same of sockets that this test holds. Others come and go meanwhile.
+    #[test]
+    fn the_kernel_lists_what_it_writes_to_proc() {
+        let held: Vec<_> = (0..32)
+            .map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap())
+            .collect();
+        let Ok(counted) = tcp() else {
+            // Not every kernel that this is built on has tcp_diag.
+            return;
+        };
+        assert!(counted.listen >= held.len() as u64, "{counted:?}");
+        let mut listed = TcpStates::default();
+        for path in ["/proc/net/tcp", "/proc/net/tcp6"] {
+            // Without IPv6 its file is not there.
+            let _ = super::super::list::count(path.as_ref(), path, &mut listed, &mut Vec::new());
+        }
+        assert!(listed.listen >= held.len() as u64, "{listed:?}");
+    }
+}
