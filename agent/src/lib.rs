@@ -35,6 +35,8 @@ pub mod ledger;
 // The second line, of metrics, in the same order.
 pub mod sample;
 
+pub mod derive;
+
 // What both lines tell of themselves.
 pub mod status;
 
