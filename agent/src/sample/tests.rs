@@ -260,7 +260,7 @@ fn a_host_without_anything_is_one_trouble_a_file() {
         "/proc/loadavg",
         "/proc/meminfo",
         "/proc/net/dev",
-        "/proc/net/tcp",
+        "/proc/net/sockstat",
         "/proc/self/mountinfo",
         "/proc/stat",
         "proc",
