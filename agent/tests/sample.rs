@@ -12,7 +12,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use baker_agent::clock::Now;
-use baker_agent::derive::{Point, Rules, Wanted, derive};
+use baker_agent::derive::{Point, Rules, Wanted, derive, metrics};
 use baker_agent::sample::{Collect, Families, Family, Root, Sample, Sampler};
 
 /// So often what goes up and down is looked at again.
@@ -378,4 +378,70 @@ fn everything_is_told_of_this_host_without_a_trouble() {
     assert_eq!(Families::all(), Wanted::all().families());
     let points = points(Some(&before), &after);
     assert!(points.len() > 50, "{points:?}");
+}
+
+/// A family's section in docs/agent/metrics.md, and the rows of its table: metric, unit, whether it is of an interval.
+fn documented() -> Vec<(String, String, Vec<[String; 3]>)> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/agent/metrics.md");
+    let text = fs::read_to_string(path).unwrap();
+    text.split("\n## ")
+        .skip(1)
+        .map(|section| {
+            let (title, body) = section.split_once('\n').unwrap();
+            let rows = body.lines().filter_map(|line| {
+                let mut cells = line.strip_prefix("| `")?.split('|').map(str::trim);
+                let name = cells.next()?.trim_end_matches('`');
+                Some([name, cells.next()?, cells.next()?].map(str::to_owned))
+            });
+            (title.to_owned(), body.to_owned(), rows.collect())
+        })
+        .collect()
+}
+
+#[test]
+fn the_documentation_lists_every_metric_with_its_unit_and_dimensions() {
+    let documented = documented();
+    for metric in metrics() {
+        let (_, body, rows) = documented
+            .iter()
+            .find(|(title, ..)| title == metric.family.word())
+            .unwrap_or_else(|| panic!("no section {}", metric.family.word()));
+        let row = rows.iter().find(|[name, ..]| name == metric.name);
+        let [_, unit, _] = row.unwrap_or_else(|| panic!("{} is not listed", metric.name));
+        assert_eq!(unit, metric.unit.word(), "{}", metric.name);
+        let dimensions = body.lines().find(|line| !line.is_empty()).unwrap();
+        assert_eq!(
+            metric.labels.is_empty(),
+            dimensions.starts_with("No dimension"),
+            "{}",
+            metric.name
+        );
+        for label in metric.labels {
+            assert!(
+                dimensions.contains(&format!("`{label}`")),
+                "{label} of {}",
+                metric.name
+            );
+        }
+    }
+}
+
+#[test]
+fn the_documentation_lists_nothing_else_and_says_which_are_of_an_interval() {
+    let mut sampler = sampler(Family::ALL);
+    let first = points(None, &look(&mut sampler, Instant::now()));
+    for [name, _, kind] in documented().into_iter().flat_map(|(_, _, rows)| rows) {
+        // What the agent tells of its log pipeline does not come from a look at the host.
+        let Some(metric) = metrics().find(|metric| metric.name == name) else {
+            assert!(name.starts_with("baker_agent_"), "{name} is not collected");
+            continue;
+        };
+        let family_is_there = first.iter().any(|point| {
+            metrics().any(|other| other.name == point.name && other.family == metric.family)
+        });
+        if family_is_there {
+            let of_an_instant = first.iter().any(|point| point.name == metric.name);
+            assert_eq!(of_an_instant, kind.is_empty(), "{name}");
+        }
+    }
 }
