@@ -103,7 +103,9 @@ fn shares_are_of_the_processors_own_ticks() {
         iowait: 15,
         guest: 110,
         steal: 10,
-        ..ticks(1_030, 510, 10_040)
+        nice: 20,
+        guest_nice: 15,
+        ..ticks(1_030, 510, 10_020)
     });
     let points = tell(&before, &after);
     for (name, expected) in [
@@ -112,12 +114,12 @@ fn shares_are_of_the_processors_own_ticks() {
         ("system", 10.0),
         ("iowait", 10.0),
         ("steal", 10.0),
-        ("idle", 40.0),
-        ("active", 60.0),
-        ("nice", 0.0),
+        ("idle", 20.0),
+        ("active", 80.0),
+        ("nice", 5.0),
         ("irq", 0.0),
         ("softirq", 0.0),
-        ("guest_nice", 0.0),
+        ("guest_nice", 15.0),
     ] {
         let name = format!("cpu_usage_{name}");
         let told = value(&points, &name, Some("cpu-total")).unwrap();
@@ -161,6 +163,26 @@ fn time_that_goes_back_counts_as_nothing() {
     assert_eq!(told("cpu_usage_iowait"), 0.0);
     assert!((told("cpu_usage_user") - 30.0).abs() < 1e-9);
     assert!((told("cpu_usage_idle") - 70.0).abs() < 1e-9);
+}
+
+#[test]
+fn time_that_goes_back_is_no_new_beginning_while_the_rest_goes_on() {
+    let (mut before, mut after) = (at(0), at(60));
+    before.cpu = cpu(ticks(0, 0, 100));
+    after.cpu = cpu(Ticks {
+        steal: 10,
+        ..ticks(0, 0, 98)
+    });
+    let points = tell(&before, &after);
+    assert_eq!(value(&points, "cpu_usage_steal", None), Some(100.0));
+}
+
+#[test]
+fn a_processor_that_began_anew_tells_nothing_though_it_idled_longer() {
+    let (mut before, mut after) = (at(0), at(60));
+    before.cpu = cpu(ticks(5_000, 3_000, 10));
+    after.cpu = cpu(ticks(7, 3, 50));
+    assert!(!tells(&tell(&before, &after), "cpu_"));
 }
 
 #[test]
