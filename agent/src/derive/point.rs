@@ -1,6 +1,6 @@
 //! One value of one metric.
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::sync::Arc;
 
 /// A value of a metric at the time of its sample.
@@ -17,6 +17,9 @@ pub struct Point {
 }
 
 /// Dimensions that a metric has of itself, in the order of its documentation: `[("cpu", "cpu-total")]`. A clone shares them.
+///
+/// Their values are such as CloudWatch takes: what is not printable ASCII (in the path of a mount, say) is written as its bytes in hexadecimal after
+/// `%`.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Labels(Option<Arc<[Label]>>);
 
@@ -28,7 +31,7 @@ impl Labels {
     #[must_use]
     pub fn new<const N: usize>(labels: [(&'static str, &Arc<str>); N]) -> Self {
         Self(Some(
-            labels.map(|(name, value)| (name, Arc::clone(value))).into(),
+            labels.map(|(name, value)| (name, fitting(value))).into(),
         ))
     }
 
@@ -43,6 +46,32 @@ impl fmt::Debug for Labels {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map().entries(self.iter()).finish()
     }
+}
+
+/// A dimension's value has at most so many characters (Dimension, API reference).
+const MAX_VALUE_BYTES: usize = 1024;
+/// Stands for what has no name; a value must not be blank.
+const NAMELESS: &str = "none";
+
+/// The value as CloudWatch takes it, which nearly always is the value itself.
+fn fitting(value: &Arc<str>) -> Arc<str> {
+    let printable = |byte: u8| matches!(byte, b' '..=b'~');
+    if value.trim().is_empty() {
+        return NAMELESS.into();
+    }
+    if value.len() <= MAX_VALUE_BYTES && value.bytes().all(printable) {
+        return Arc::clone(value);
+    }
+    let mut fitting = String::new();
+    for byte in value.bytes() {
+        match printable(byte) {
+            true => fitting.push(char::from(byte)),
+            // Writing to a string can't fail.
+            false => drop(write!(fitting, "%{byte:02X}")),
+        }
+    }
+    fitting.truncate(MAX_VALUE_BYTES);
+    fitting.into()
 }
 
 /// What a value counts, of the units that CloudWatch knows (`StandardUnit`, MetricDatum, API reference).
@@ -90,5 +119,49 @@ impl Unit {
     #[must_use]
     pub fn of(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|unit| unit.word() == word)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn label(value: &str) -> String {
+        let labels = Labels::new([("path", &value.into())]);
+        labels.iter().next().unwrap().1.to_owned()
+    }
+
+    #[test]
+    fn a_value_is_told_as_it_is_where_it_can_be() {
+        for value in ["/", "/mnt/my disk", "nvme0n1p1", "fs-1.efs:/ (100%)"] {
+            assert_eq!(label(value), value);
+        }
+        assert_eq!(label("/mnt/Größe\t"), "/mnt/Gr%C3%B6%C3%9Fe%09");
+        assert_eq!(label(""), "none");
+        assert_eq!(label(" \u{a0}"), "none");
+        assert_eq!(label(&"/x".repeat(2_000)).len(), 1024);
+    }
+
+    proptest! {
+        #[test]
+        fn a_value_is_one_that_cloudwatch_takes(value in any::<String>()) {
+            let label = label(&value);
+            prop_assert!((1..=1024).contains(&label.len()));
+            prop_assert!(label.bytes().all(|byte| matches!(byte, b' '..=b'~')));
+            prop_assert!(!label.trim().is_empty());
+        }
+    }
+
+    #[test]
+    fn a_unit_is_one_that_cloudwatch_knows() {
+        use aws_sdk_cloudwatch::types::StandardUnit;
+        for unit in Unit::ALL {
+            assert!(StandardUnit::values().contains(&unit.word()), "{unit:?}");
+            assert_eq!(Unit::of(unit.word()), Some(unit));
+        }
     }
 }

@@ -109,7 +109,7 @@ fn a_bionic_host_is_read_whole() {
     };
     assert_eq!(processes, expected);
 
-    // The file system of / by its device's own name, the data volume, and nothing of a network, of memory, or packed.
+    // The file system of / by its device's own name, the data volume, and nothing of a network, of memory, packed, or but a file.
     let mounts = sample.mounts.unwrap();
     let told: Vec<_> = mounts
         .iter()

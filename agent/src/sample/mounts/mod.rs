@@ -26,7 +26,7 @@ pub(super) fn read(
     remote: &mut Remote,
     troubles: &mut Vec<Trouble>,
 ) -> Option<Vec<Mount>> {
-    let entries = lines(PATH, &files.text(PATH, troubles)?, 0, troubles, |line| {
+    let mut entries = lines(PATH, &files.text(PATH, troubles)?, 0, troubles, |line| {
         table::parse(line, |path, fstype, on_device| {
             table::is_local(path, fstype, on_device) || named.iter().any(|named| named == path)
         })
@@ -36,6 +36,11 @@ pub(super) fn read(
             troubles.push(Trouble::NotMounted { path: path.clone() });
         }
     }
+    // Hosts that are containers have single files of their own host mounted: /etc/resolv.conf is no disk of theirs.
+    entries.retain(|entry| {
+        let folder = || files.place(&entry.path).is_dir();
+        entry.whole || !entry.local || named.contains(&entry.path) || folder()
+    });
     let mut mounts = Vec::new();
     for entry in table::choose(entries, named) {
         let place = files.place(&entry.path);

@@ -209,12 +209,9 @@ mod tests {
     fn a_folder_of_a_file_system_counts_where_the_whole_is_not_mounted() {
         let table = "\
             1 0 0:50 / / rw - overlay overlay rw
-            2 1 259:2 /pods/x /etc/hosts rw - ext4 /dev/nvme0n1p1 rw
-            3 1 259:2 /pods/y /etc/resolv.conf rw - ext4 /dev/nvme0n1p1 rw";
-        assert_eq!(
-            chosen(table, &[]),
-            ["/ overlay", "/etc/hosts /dev/nvme0n1p1"]
-        );
+            2 1 259:2 /pods/x /srv/a rw - ext4 /dev/nvme0n1p1 rw
+            3 1 259:2 /pods/y /srv/data rw - ext4 /dev/nvme0n1p1 rw";
+        assert_eq!(chosen(table, &[]), ["/ overlay", "/srv/a /dev/nvme0n1p1"]);
     }
 
     #[test]
