@@ -101,62 +101,110 @@ fn sum(ticks: &Ticks) -> u64 {
         .fold(0, u64::saturating_add)
 }
 
-/// What a block device did.
+/// What some counters of one thing grew by; `None` if they began anew.
+///
+/// A thing that begins anew does so with all of its counters. A driver may set back a single one: that one tells nothing then, and the others go on.
+fn together<const N: usize>(counters: [(u64, u64); N]) -> Option<[Option<u64>; N]> {
+    let grown = counters.map(|(before, after)| growth(before, after));
+    let fallen = grown.iter().filter(|grown| grown.is_none()).count();
+    (fallen <= 1).then_some(grown)
+}
+
+/// What a block device did. `None` is what its driver set back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct DiskChange {
-    pub(super) reads: u64,
-    pub(super) read_bytes: u64,
-    pub(super) read_ms: u64,
-    pub(super) writes: u64,
-    pub(super) written_bytes: u64,
-    pub(super) write_ms: u64,
-    pub(super) io_ms: u64,
-    pub(super) weighted_io_ms: u64,
+    pub(super) reads: Option<u64>,
+    pub(super) read_bytes: Option<u64>,
+    pub(super) read_ms: Option<u64>,
+    pub(super) writes: Option<u64>,
+    pub(super) written_bytes: Option<u64>,
+    pub(super) write_ms: Option<u64>,
+    pub(super) io_ms: Option<u64>,
+    pub(super) weighted_io_ms: Option<u64>,
 }
 
 impl DiskChange {
-    /// `None` if any of its counters began anew: then all did.
+    /// `None` if its counters began anew.
     pub(super) fn between(before: &Disk, after: &Disk) -> Option<Self> {
-        let grown = |of: fn(&Disk) -> u64| growth(of(before), of(after));
+        let both = |of: fn(&Disk) -> u64| (of(before), of(after));
+        let bytes = |sectors: u64| sectors.saturating_mul(SECTOR_BYTES);
+        let [
+            reads,
+            read_sectors,
+            read_ms,
+            writes,
+            written_sectors,
+            write_ms,
+            io_ms,
+            weighted_io_ms,
+        ] = together([
+            both(|disk| disk.reads),
+            both(|disk| disk.read_sectors),
+            both(|disk| disk.read_ms),
+            both(|disk| disk.writes),
+            both(|disk| disk.written_sectors),
+            both(|disk| disk.write_ms),
+            both(|disk| disk.io_ms),
+            both(|disk| disk.weighted_io_ms),
+        ])?;
         Some(Self {
-            reads: grown(|disk| disk.reads)?,
-            read_bytes: grown(|disk| disk.read_sectors)?.saturating_mul(SECTOR_BYTES),
-            read_ms: grown(|disk| disk.read_ms)?,
-            writes: grown(|disk| disk.writes)?,
-            written_bytes: grown(|disk| disk.written_sectors)?.saturating_mul(SECTOR_BYTES),
-            write_ms: grown(|disk| disk.write_ms)?,
-            io_ms: grown(|disk| disk.io_ms)?,
-            weighted_io_ms: grown(|disk| disk.weighted_io_ms)?,
+            reads,
+            read_bytes: read_sectors.map(bytes),
+            read_ms,
+            writes,
+            written_bytes: written_sectors.map(bytes),
+            write_ms,
+            io_ms,
+            weighted_io_ms,
         })
     }
 }
 
-/// What went through a network interface.
+/// What went through a network interface. `None` is what its driver set back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct InterfaceChange {
-    pub(super) received_bytes: u64,
-    pub(super) received_packets: u64,
-    pub(super) received_errors: u64,
-    pub(super) received_drops: u64,
-    pub(super) sent_bytes: u64,
-    pub(super) sent_packets: u64,
-    pub(super) sent_errors: u64,
-    pub(super) sent_drops: u64,
+    pub(super) received_bytes: Option<u64>,
+    pub(super) received_packets: Option<u64>,
+    pub(super) received_errors: Option<u64>,
+    pub(super) received_drops: Option<u64>,
+    pub(super) sent_bytes: Option<u64>,
+    pub(super) sent_packets: Option<u64>,
+    pub(super) sent_errors: Option<u64>,
+    pub(super) sent_drops: Option<u64>,
 }
 
 impl InterfaceChange {
-    /// `None` if any of its counters began anew: then all did.
+    /// `None` if its counters began anew.
     pub(super) fn between(before: &Interface, after: &Interface) -> Option<Self> {
-        let grown = |of: fn(&Interface) -> u64| growth(of(before), of(after));
+        let both = |of: fn(&Interface) -> u64| (of(before), of(after));
+        let [
+            received_bytes,
+            received_packets,
+            received_errors,
+            received_drops,
+            sent_bytes,
+            sent_packets,
+            sent_errors,
+            sent_drops,
+        ] = together([
+            both(|interface| interface.received_bytes),
+            both(|interface| interface.received_packets),
+            both(|interface| interface.received_errors),
+            both(|interface| interface.received_drops),
+            both(|interface| interface.sent_bytes),
+            both(|interface| interface.sent_packets),
+            both(|interface| interface.sent_errors),
+            both(|interface| interface.sent_drops),
+        ])?;
         Some(Self {
-            received_bytes: grown(|interface| interface.received_bytes)?,
-            received_packets: grown(|interface| interface.received_packets)?,
-            received_errors: grown(|interface| interface.received_errors)?,
-            received_drops: grown(|interface| interface.received_drops)?,
-            sent_bytes: grown(|interface| interface.sent_bytes)?,
-            sent_packets: grown(|interface| interface.sent_packets)?,
-            sent_errors: grown(|interface| interface.sent_errors)?,
-            sent_drops: grown(|interface| interface.sent_drops)?,
+            received_bytes,
+            received_packets,
+            received_errors,
+            received_drops,
+            sent_bytes,
+            sent_packets,
+            sent_errors,
+            sent_drops,
         })
     }
 }

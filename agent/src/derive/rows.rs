@@ -118,14 +118,14 @@ rows! {
     }
 
     DISK_CHANGE: DiskChange {
-        "diskio_reads" Count |d| number(d.reads);
-        "diskio_writes" Count |d| number(d.writes);
-        "diskio_read_bytes" Bytes |d| number(d.read_bytes);
-        "diskio_write_bytes" Bytes |d| number(d.written_bytes);
-        "diskio_read_time" Milliseconds |d| number(d.read_ms);
-        "diskio_write_time" Milliseconds |d| number(d.write_ms);
-        "diskio_io_time" Milliseconds |d| number(d.io_ms);
-        "diskio_weighted_io_time" Milliseconds |d| number(d.weighted_io_ms);
+        "diskio_reads" Count |d| number(d.reads?);
+        "diskio_writes" Count |d| number(d.writes?);
+        "diskio_read_bytes" Bytes |d| number(d.read_bytes?);
+        "diskio_write_bytes" Bytes |d| number(d.written_bytes?);
+        "diskio_read_time" Milliseconds |d| number(d.read_ms?);
+        "diskio_write_time" Milliseconds |d| number(d.write_ms?);
+        "diskio_io_time" Milliseconds |d| number(d.io_ms?);
+        "diskio_weighted_io_time" Milliseconds |d| number(d.weighted_io_ms?);
     }
 
     DISK: Disk {
@@ -133,14 +133,14 @@ rows! {
     }
 
     INTERFACE_CHANGE: InterfaceChange {
-        "net_bytes_sent" Bytes |i| number(i.sent_bytes);
-        "net_bytes_recv" Bytes |i| number(i.received_bytes);
-        "net_packets_sent" Count |i| number(i.sent_packets);
-        "net_packets_recv" Count |i| number(i.received_packets);
-        "net_err_in" Count |i| number(i.received_errors);
-        "net_err_out" Count |i| number(i.sent_errors);
-        "net_drop_in" Count |i| number(i.received_drops);
-        "net_drop_out" Count |i| number(i.sent_drops);
+        "net_bytes_sent" Bytes |i| number(i.sent_bytes?);
+        "net_bytes_recv" Bytes |i| number(i.received_bytes?);
+        "net_packets_sent" Count |i| number(i.sent_packets?);
+        "net_packets_recv" Count |i| number(i.received_packets?);
+        "net_err_in" Count |i| number(i.received_errors?);
+        "net_err_out" Count |i| number(i.sent_errors?);
+        "net_drop_in" Count |i| number(i.received_drops?);
+        "net_drop_out" Count |i| number(i.sent_drops?);
     }
 
     SOCKETS: Sockets {

@@ -322,6 +322,20 @@ fn a_device_that_was_attached_again_tells_nothing_of_that_interval() {
 }
 
 #[test]
+fn a_single_counter_that_was_set_back_tells_nothing_and_the_others_go_on() {
+    let (mut before, mut after) = (at(0), at(60));
+    before.interfaces = Some(vec![interface("ens5", 50)]);
+    after.interfaces = Some(vec![Interface {
+        received_drops: 3,
+        ..interface("ens5", 60)
+    }]);
+    let points = tell(&before, &after);
+    assert_eq!(value(&points, "net_drop_in", None), None);
+    assert_eq!(value(&points, "net_bytes_recv", None), Some(10.0));
+    assert_eq!(value(&points, "net_drop_out", None), Some(10.0));
+}
+
+#[test]
 fn counters_that_wrap_go_on() {
     let (mut before, mut after) = (at(0), at(60));
     // The time of a disk with fifty days of I/O, and a driver that counts in 32 bits.

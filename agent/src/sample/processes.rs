@@ -8,6 +8,8 @@ use super::Trouble;
 use super::data::Processes;
 use super::read::{Files, unreadable};
 
+/// All of them, for complaints: their numbers come and go.
+const PATHS: &str = "/proc/PID/stat";
 /// Holds any line up to its number of threads: a name has 16 bytes at most, and the 19 numbers 20 digits each.
 const LINE_BYTES: usize = 512;
 /// The number of threads, counted from the state: proc(5), field 20.
@@ -23,7 +25,7 @@ pub(super) fn read(files: &Files, troubles: &mut Vec<Trouble>) -> Option<Process
         }
     };
     let mut found = Processes::default();
-    let mut bad = None;
+    let mut bad = 0_usize;
     let mut line = [0; LINE_BYTES];
     for entry in entries.flatten() {
         let name = entry.file_name();
@@ -40,16 +42,15 @@ pub(super) fn read(files: &Files, troubles: &mut Vec<Trouble>) -> Option<Process
             continue;
         };
         if count(&line[..bytes], &mut found).is_none() {
-            let (_, others) = bad.get_or_insert((path, -1_isize));
-            *others += 1;
+            bad += 1;
         }
     }
-    if let Some((path, others)) = bad {
+    if let Some(others) = bad.checked_sub(1) {
         troubles.push(Trouble::Malformed {
-            path,
+            path: PATHS.into(),
             line: 1,
             why: "it tells neither state nor threads".into(),
-            others: others.unsigned_abs(),
+            others,
         });
     }
     Some(found)

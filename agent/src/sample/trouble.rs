@@ -14,7 +14,7 @@ pub enum Trouble {
         error: String,
     },
     /// A file has lines that make no sense.
-    #[error("line {line} makes no sense ({why}){}; what it tells is left out: please report it", more(*.others))]
+    #[error("line {line} makes no sense ({why}){}; what it tells is left out: please report it", and(*.others))]
     Malformed {
         /// Which file.
         path: PathBuf,
@@ -81,10 +81,10 @@ impl Trouble {
     }
 }
 
-fn more(others: usize) -> String {
+/// Not how many: they change with each look, and the same complaint is told once.
+fn and(others: usize) -> &'static str {
     match others {
-        0 => String::new(),
-        1 => " and another one".into(),
-        _ => format!(" and {others} others"),
+        0 => "",
+        _ => " and others neither",
     }
 }
