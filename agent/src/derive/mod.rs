@@ -2,7 +2,7 @@
 //!
 //! What the kernel counts up becomes what it grew by since the sample before, as the CloudWatch agent sends it: a sum over periods is right
 //! then, whatever the interval. Time on a processor is divided by the ticks of the same processors, not by a clock. Nothing is told of an interval without
-//! two samples that belong together: the first one, a device that came or went, counters that began anew ([`growth`]).
+//! two samples that belong together: the first one, a device that came or went, counters that began anew (`growth.rs`).
 
 mod change;
 mod growth;
