@@ -95,10 +95,14 @@ fn take(mut messages: &[u8], counted: &mut Few) -> io::Result<bool> {
         let length = u32::from_ne_bytes([a, b, c, d]) as usize;
         let body = messages.get(HEADER_BYTES..length).ok_or_else(broken)?;
         match u16::from_ne_bytes([e, f]) {
-            NLMSG_DONE => return Ok(true),
-            NLMSG_ERROR => {
-                let errno = body.first_chunk().ok_or_else(broken)?;
-                return Err(io::Error::from_raw_os_error(-i32::from_ne_bytes(*errno)));
+            // Either says how it went: a list may end with an error, as it does at once where tcp_diag can't be loaded.
+            kind @ (NLMSG_DONE | NLMSG_ERROR) => {
+                let outcome = i32::from_ne_bytes(*body.first_chunk().ok_or_else(broken)?);
+                return match outcome {
+                    ..0 => Err(io::Error::from_raw_os_error(outcome.saturating_neg())),
+                    _ if kind == NLMSG_DONE => Ok(true),
+                    _ => Err(broken()),
+                };
             }
             TCPDIAG_GETSOCK => {
                 // `struct inet_diag_msg` begins with family, state and timer.
@@ -151,11 +155,12 @@ mod tests {
     #[test]
     fn a_refusal_is_an_error_and_so_is_what_is_cut_short() {
         let mut counted = Few::default();
-        let refused = message(NLMSG_ERROR, &(-2_i32).to_ne_bytes());
-        assert_eq!(
-            take(&refused, &mut counted).unwrap_err().raw_os_error(),
-            Some(2)
-        );
+        for kind in [NLMSG_ERROR, NLMSG_DONE] {
+            let refused = message(kind, &(-2_i32).to_ne_bytes());
+            let error = take(&refused, &mut counted).unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(2));
+        }
+        assert!(take(&message(NLMSG_DONE, &[]), &mut counted).is_err());
         let whole = message(TCPDIAG_GETSOCK, &[2, 1, 0, 0]);
         for end in HEADER_BYTES..whole.len() {
             assert!(take(&whole[..end], &mut counted).is_err(), "{end}");
