@@ -1,5 +1,6 @@
 //! Files of `/proc` and `/sys`, read whole into one buffer, and their lines, each of which may be wrong.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -31,7 +32,7 @@ impl Files {
     }
 
     /// The whole of a file. What is not UTF-8 in it comes as replacement characters.
-    pub(super) fn read(&mut self, path: &str) -> io::Result<std::borrow::Cow<'_, str>> {
+    pub(super) fn read(&mut self, path: &str) -> io::Result<Cow<'_, str>> {
         self.buffer.clear();
         self.buffer.shrink_to(KEPT_BYTES);
         let mut file = File::open(self.place(Path::new(path)))?;
@@ -40,11 +41,7 @@ impl Files {
     }
 
     /// The same, where a file that can't be read is a trouble.
-    pub(super) fn text(
-        &mut self,
-        path: &str,
-        troubles: &mut Vec<Trouble>,
-    ) -> Option<std::borrow::Cow<'_, str>> {
+    pub(super) fn text(&mut self, path: &str, troubles: &mut Vec<Trouble>) -> Option<Cow<'_, str>> {
         match self.read(path) {
             Ok(text) => Some(text),
             Err(error) => {

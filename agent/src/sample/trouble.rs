@@ -1,6 +1,6 @@
 //! What could not be read of a host.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Something a sample does not tell, and why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -68,7 +68,7 @@ pub enum Trouble {
 impl Trouble {
     /// What it is about, so that it is told once until it changes.
     #[must_use]
-    pub fn path(&self) -> &std::path::Path {
+    pub fn path(&self) -> &Path {
         match self {
             Self::Unreadable { path, .. }
             | Self::Malformed { path, .. }

@@ -76,35 +76,18 @@ pub(super) fn parse(
 ///
 /// A file system may be mounted at many places: the one that shows the whole of it counts, of these the one with the shortest path. What
 /// is mounted over another thing hides it.
-pub(super) fn choose(mut entries: Vec<Entry>, named: &[PathBuf]) -> Vec<Entry> {
-    let seen: Vec<bool> = (0..entries.len())
-        .map(|i| {
-            entries[i + 1..]
-                .iter()
-                .all(|later| later.path != entries[i].path)
-        })
-        .collect();
-    let mut seen = seen.into_iter();
-    entries.retain(|_| seen.next().unwrap_or(true));
-    let better = |one: &Entry, other: &Entry| {
-        let rank = |entry: &Entry| (!entry.whole, entry.path.as_os_str().len());
-        rank(one) < rank(other)
+pub(super) fn choose(entries: Vec<Entry>, named: &[PathBuf]) -> Vec<Entry> {
+    let mut seen: Vec<Entry> = Vec::new();
+    for entry in entries {
+        seen.retain(|below| below.path != entry.path);
+        seen.push(entry);
+    }
+    let best = |device: &str| {
+        let mounts = seen.iter().filter(|entry| entry.device == device);
+        mounts.min_by_key(|entry| (!entry.whole, entry.path.as_os_str().len()))
     };
-    let best: Vec<bool> = entries
-        .iter()
-        .enumerate()
-        .map(|(i, entry)| {
-            named.contains(&entry.path)
-                || entries.iter().enumerate().all(|(j, other)| {
-                    i == j
-                        || other.device != entry.device
-                        || !better(other, entry) && (i < j || better(entry, other))
-                })
-        })
-        .collect();
-    let mut best = best.into_iter();
-    entries.retain(|_| best.next().unwrap_or(true));
-    entries
+    let counts = |entry: &&Entry| named.contains(&entry.path) || best(&entry.device) == Some(entry);
+    seen.iter().filter(counts).cloned().collect()
 }
 
 /// A path as the kernel writes it: space, tab, line feed and backslash as three octal digits.
