@@ -7,7 +7,9 @@
 mod begin;
 mod inbox;
 mod keeper;
+mod systemd;
 
+use std::cell::Cell;
 use std::io;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -89,6 +91,7 @@ pub fn run(settings: &Settings, log: &Log) -> Result<Ended, RunError> {
     let drained = Arc::clone(&inbox);
     signals::listen(move || {
         drained.push(Message::Drain(Instant::now() + limit));
+        systemd::stopping();
         // Without a receiver the agent is past the point where this matters.
         let _ = stop.send(true);
     })?;
@@ -104,6 +107,9 @@ async fn serve(
     inbox: Arc<Inbox>,
     mut stopping: watch::Receiver<bool>,
 ) -> Result<Ended, RunError> {
+    systemd::ready();
+    let going = Rc::new(Cell::new(false));
+    tokio::task::spawn_local(systemd::watchdog(Arc::clone(&inbox), Rc::clone(&going)));
     let host = tokio::select! {
         host = begin::identify(settings, log) => Arc::new(host?),
         _ = stopping.wait_for(|stop| *stop) => return Ok(Ended::CutShort),
@@ -150,6 +156,8 @@ async fn serve(
             });
             let _ = end.send(outcome);
         })?;
+
+    going.set(true);
 
     match Socket::open(&settings.state_dir) {
         Ok(socket) => {
