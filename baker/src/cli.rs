@@ -39,6 +39,9 @@ pub struct Check {
     /// Values for variables.
     #[command(flatten)]
     pub vars: Vars,
+    /// Which agent.
+    #[command(flatten)]
+    pub agent: Agent,
     /// How to print the result
     #[arg(long, value_enum, default_value_t)]
     pub output: Output,
@@ -53,6 +56,9 @@ pub struct Build {
     /// Values for variables.
     #[command(flatten)]
     pub vars: Vars,
+    /// Which agent.
+    #[command(flatten)]
+    pub agent: Agent,
     /// How to print the manifest on stdout
     #[arg(long, value_enum, default_value_t)]
     pub output: Output,
@@ -76,6 +82,14 @@ pub struct Vars {
     /// Set a variable of the recipe's [vars]; may be repeated
     #[arg(long = "var", value_name = "NAME=VALUE", value_parser = pair)]
     pairs: Vec<(String, String)>,
+}
+
+/// `--agent FILE`.
+#[derive(Debug, Args)]
+pub struct Agent {
+    /// The baker-agent to install where a recipe's [agent] names none: a .deb, or the program [default: what lies beside baker]
+    #[arg(long = "agent", value_name = "FILE", env = "BAKER_AGENT")]
+    pub file: Option<PathBuf>,
 }
 
 impl Vars {

@@ -21,8 +21,11 @@ fn main() -> ExitCode {
     exit.into()
 }
 
-fn outside(vars: &cli::Vars) -> Outside {
+fn outside(vars: &cli::Vars, agent: &cli::Agent) -> Outside {
+    let program = std::env::current_exe().ok();
     Outside {
+        agent: agent.file.clone(),
+        beside: program.and_then(|path| Some(path.parent()?.to_path_buf())),
         given: vars.to_map(),
         environment: std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
@@ -31,7 +34,7 @@ fn outside(vars: &cli::Vars) -> Outside {
 }
 
 fn run_check(check: &cli::Check) -> Exit {
-    let outside = outside(&check.vars);
+    let outside = outside(&check.vars, &check.agent);
     let results: Vec<_> = check
         .recipes
         .iter()
@@ -53,7 +56,7 @@ fn run_check(check: &cli::Check) -> Exit {
 }
 
 fn run_build(build: &cli::Build) -> Exit {
-    let recipe = match recipe::load(&build.recipe, &outside(&build.vars)) {
+    let recipe = match recipe::load(&build.recipe, &outside(&build.vars, &build.agent)) {
         Ok(recipe) => recipe,
         Err(problems) => {
             eprint(&report::problems_text(&problems, colours()));

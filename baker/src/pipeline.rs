@@ -161,6 +161,7 @@ async fn make(
         host_private_key: host_key.private_openssh(),
         host_public_key: host_key.public_openssh(),
         power_off_after: plan.launch.power_off_after,
+        hold_agent_back: true,
     });
 
     let launched = events

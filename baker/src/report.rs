@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::cleanup;
-use crate::diagnostics::Problems;
+use crate::diagnostics::{Problem, Problems};
 use crate::pipeline::Left;
 use crate::recipe::{Recipe, Source};
 
@@ -47,7 +47,7 @@ pub fn check_json(results: &[(&Path, Result<Recipe, Problems>)]) -> String {
                 .err()
                 .into_iter()
                 .flat_map(Problems::iter)
-                .map(crate::diagnostics::Problem::to_record)
+                .map(Problem::to_record)
                 .collect();
             json!({
                 "recipe": path.display().to_string(),

@@ -107,6 +107,20 @@ fn missing_base_is_refused_where_it_is_named() {
 }
 
 #[test]
+fn a_wrong_agent_is_refused_at_each_of_its_keys() {
+    refused("bad_agent");
+}
+
+#[test]
+fn an_agent_that_is_nowhere_is_refused_with_the_way_to_make_one() {
+    says_what_it_said(
+        "agent_missing",
+        &["check", "agent_missing", "--agent", "no/such/agent.deb"],
+        2,
+    );
+}
+
+#[test]
 fn a_good_recipe_is_told_in_one_line() {
     says_what_it_said("good", &["check", "good/base", "good/app"], 0);
 }

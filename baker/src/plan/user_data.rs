@@ -9,6 +9,12 @@ use serde_json::json;
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-add-user-data.html>
 pub const MAX_BYTES: usize = 16 * 1024;
 
+/// Keeps the agent from starting until the next boot. A setting in /run, so that no image has it; a condition rather than a
+/// mask, so that the unit can be installed and enabled.
+const HOLD_AGENT_BACK: &str = "mkdir -p /run/systemd/system/baker-agent.service.d && \
+    printf '[Unit]\\nConditionPathExists=/run/baker-agent-may-run\\n' >/run/systemd/system/baker-agent.service.d/90-baking.conf && \
+    systemctl daemon-reload";
+
 /// What user-data is made of.
 pub struct Inputs<'a> {
     /// The user that SSH logs in as.
@@ -21,6 +27,8 @@ pub struct Inputs<'a> {
     pub host_public_key: &'a str,
     /// The instance powers itself off when this has passed since boot.
     pub power_off_after: Duration,
+    /// The host is there to be baked: its agent, if the source image has one, ships nothing.
+    pub hold_agent_back: bool,
 }
 
 /// A rendered cloud-config. It holds the host's private key, so `Debug` does not show it.
@@ -43,6 +51,8 @@ impl fmt::Debug for UserData {
 
 /// Renders the cloud-config, for cloud-init 18 and later.
 ///
+/// `bootcmd` runs before any ordinary service, so an agent that is held back has not begun.
+///
 /// It is written as JSON, which is YAML with only one way to quote. `default` stays among the
 /// users, so that the image has the distribution's own user as its other hosts do; if that is the
 /// one that logs in, cloud-init merges the two. The end of the host is a timer that `bootcmd` sets
@@ -50,6 +60,21 @@ impl fmt::Debug for UserData {
 /// start only after the boot stage that `bootcmd` is part of.
 #[must_use]
 pub fn render(inputs: &Inputs<'_>) -> UserData {
+    let deadline = json!([
+        "systemd-run",
+        "--no-block",
+        "--unit=baker-deadline",
+        // A timer waits for sysinit.target by default, sysinit.target for this command, and Ubuntu 18.04's
+        // systemd-run for the timer, --no-block or not: the host would never finish booting.
+        "--timer-property=DefaultDependencies=no",
+        format!("--on-active={}", inputs.power_off_after.as_secs()),
+        "systemctl",
+        "poweroff",
+    ]);
+    let mut bootcmd = vec![deadline];
+    if inputs.hold_agent_back {
+        bootcmd.push(json!(["sh", "-c", HOLD_AGENT_BACK]));
+    }
     let pem = format!("{}\n", inputs.host_private_key.trim_end());
     let config = json!({
         "ssh_deletekeys": true,
@@ -69,17 +94,7 @@ pub fn render(inputs: &Inputs<'_>) -> UserData {
                 "ssh_authorized_keys": [inputs.authorized_key.trim_end()],
             },
         ],
-        "bootcmd": [[
-            "systemd-run",
-            "--no-block",
-            "--unit=baker-deadline",
-            // A timer waits for sysinit.target by default, sysinit.target for this command, and Ubuntu 18.04's
-            // systemd-run for the timer, --no-block or not: the host would never finish booting.
-            "--timer-property=DefaultDependencies=no",
-            format!("--on-active={}", inputs.power_off_after.as_secs()),
-            "systemctl",
-            "poweroff",
-        ]],
+        "bootcmd": bootcmd,
     });
     UserData(format!("#cloud-config\n{config:#}\n"))
 }
@@ -99,6 +114,7 @@ mod tests {
             host_private_key: SECRET,
             host_public_key: "ssh-ed25519 AAAAhost",
             power_off_after: Duration::from_secs(2700),
+            hold_agent_back: true,
         })
     }
 
@@ -115,6 +131,12 @@ mod tests {
         assert_eq!(config["users"][0], "default");
         assert_eq!(config["bootcmd"][0][4], "--on-active=2700");
         assert_eq!(config["ssh_pwauth"], false);
+        let held_back = config["bootcmd"][1][2].as_str().unwrap();
+        assert!(held_back.contains("/run/systemd/system/baker-agent.service.d/"));
+        assert!(
+            held_back.contains(r"'[Unit]\nConditionPathExists="),
+            "{held_back}"
+        );
     }
 
     #[test]
@@ -127,6 +149,7 @@ mod tests {
             host_private_key: host.private_openssh(),
             host_public_key: host.public_openssh(),
             power_off_after: Duration::from_secs(86_400),
+            hold_agent_back: true,
         });
         assert!(data.expose().len() < MAX_BYTES / 4);
         assert!(data.expose().is_ascii());

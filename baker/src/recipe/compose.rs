@@ -6,6 +6,7 @@ use std::path::{Component, Path, PathBuf};
 
 use toml::Spanned;
 
+use super::agent::{self, Agent};
 use super::parse::{self, Build, From, Outside, Parsed, Parts};
 use super::{Check, Layer, Recipe, Source, digest};
 use crate::diagnostics::{Problem, Problems, closest, listed};
@@ -23,10 +24,11 @@ const INPUT: &str = "the recipe";
 pub fn load(path: &Path, outside: &Outside) -> Result<Recipe, Problems> {
     let (chain, mut problems) = read_chain(path, outside);
     problems.extend(unused_values(&chain, outside));
+    let agent = settle_agent(&chain, outside, &mut problems);
     if let Some(problems) = Problems::of(INPUT, problems) {
         return Err(problems);
     }
-    put_together(chain).ok_or_else(|| {
+    put_together(chain, agent).ok_or_else(|| {
         let message = format!("{} could not be read completely", path.display());
         Problems::one(INPUT, Problem::new(message))
     })
@@ -136,8 +138,44 @@ fn unused_values(chain: &[Parsed], outside: &Outside) -> Vec<Problem> {
         .collect()
 }
 
+/// The agent of a chain: what the topmost recipe that has one says, and where it is silent what its bases say. With it,
+/// the name of that recipe.
+fn settle_agent(
+    chain: &[Parsed],
+    outside: &Outside,
+    problems: &mut Vec<Problem>,
+) -> Option<(String, Agent)> {
+    let tables = || {
+        chain
+            .iter()
+            .filter_map(|parsed| parsed.parts.agent.as_ref())
+    };
+    let top = tables().next()?;
+    if !tables().any(|table| table.names_config) {
+        problems.push(top.has_no_config());
+    }
+    let program = if tables().any(|table| table.names_program) {
+        tables().find_map(|table| table.program.clone())
+    } else {
+        parse::unnamed_agent(top, outside.agent.as_deref(), outside.beside.as_deref())
+            .map_err(|problem| problems.push(problem))
+            .ok()
+    };
+    let recipe = chain.iter().find(|parsed| parsed.parts.agent.is_some())?;
+    Some((
+        recipe.parts.image.name.clone()?,
+        Agent {
+            program: program?,
+            config: tables().find_map(|table| table.config.clone())?,
+            groups: tables()
+                .find_map(|table| table.groups.clone())
+                .unwrap_or_default(),
+        },
+    ))
+}
+
 /// One recipe of a chain that has no problems; `None` if it lacks something all the same.
-fn put_together(chain: Vec<Parsed>) -> Option<Recipe> {
+fn put_together(chain: Vec<Parsed>, agent: Option<(String, Agent)>) -> Option<Recipe> {
     let mut source: Option<Source> = None;
     let mut build = Build::default();
     let mut layers: Vec<(String, parse::Layer)> = Vec::new();
@@ -148,6 +186,7 @@ fn put_together(chain: Vec<Parsed>) -> Option<Recipe> {
             image,
             build: own,
             layers: own_layers,
+            agent: _,
             checks: own_checks,
         } = parts;
         let name = image.name.clone()?;
@@ -165,6 +204,15 @@ fn put_together(chain: Vec<Parsed>) -> Option<Recipe> {
     }
     let image = top?;
     let build = build.settle();
+    // Last: it is asked about the files that all the others have made.
+    if let Some((recipe, agent)) = agent {
+        checks.extend(agent.checks(&recipe));
+        let layer = parse::Layer {
+            name: agent::LAYER.into(),
+            steps: agent.steps(),
+        };
+        layers.push((recipe, layer));
+    }
     let keys = digest::layer_keys(layers.iter().map(|(_, layer)| layer.steps.as_slice()));
     let layers = layers
         .into_iter()

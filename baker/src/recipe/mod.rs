@@ -4,6 +4,7 @@
 //! `digest` hashes what decides the image. What comes out has no variables, no open paths and no
 //! mistakes that can be found without AWS.
 
+mod agent;
 mod checks;
 mod compose;
 mod digest;

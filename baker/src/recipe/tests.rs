@@ -294,6 +294,7 @@ fn release(at: &Path, given: &[(&str, &str)], environment: &[(&str, &str)]) -> S
     let outside = Outside {
         given: pairs(given),
         environment: pairs(environment),
+        ..Outside::default()
     };
     let recipe = load(at, &outside).unwrap();
     match &recipe.layers[1].steps[1].action {
@@ -321,6 +322,7 @@ fn a_value_that_no_recipe_asks_for_is_refused() {
     let outside = Outside {
         given: pairs(&[("relese", "1")]),
         environment: BTreeMap::new(),
+        ..Outside::default()
     };
     assert_eq!(
         refused(root.path(), &outside),
@@ -384,4 +386,169 @@ proptest! {
             prop_assert!(problems.iter().all(|p| !p.to_record().message.is_empty()));
         }
     }
+}
+
+/// A package, by its first bytes.
+const PACKAGE: &str = "!<arch>\ndebian-binary   ";
+
+/// [`project`], with an agent.
+fn project_with_agent(at: &Path) {
+    project(at);
+    let recipe = format!("{RECIPE}\n[agent]\nconfig = \"agent.toml\"\npackage = \"agent.deb\"\n");
+    fs::write(at.join("recipe.toml"), recipe).unwrap();
+    fs::write(
+        at.join("agent.toml"),
+        "[[file]]\npath = \"/var/log/syslog\"\ngroup = \"{{ release }}\"\n",
+    )
+    .unwrap();
+    fs::write(at.join("agent.deb"), PACKAGE).unwrap();
+}
+
+#[test]
+fn the_agent_is_the_last_layer_with_a_key_of_its_content() {
+    let root = tempfile::tempdir().unwrap();
+    let (one, other) = (root.path().join("one"), root.path().join("a/b/other"));
+    project_with_agent(&one);
+    project_with_agent(&other);
+    let recipe = read(&one);
+    let layer = recipe.layers.last().unwrap();
+    assert_eq!(
+        (layer.name.as_str(), layer.recipe.as_str()),
+        ("agent", "app")
+    );
+    assert_eq!(layer.key, read(&other).layers.last().unwrap().key);
+
+    let changes: &[Change] = &[
+        ("package", |at| {
+            fs::write(at.join("agent.deb"), format!("{PACKAGE}2")).unwrap();
+        }),
+        ("configuration", |at| {
+            replace(&at.join("agent.toml"), "syslog", "messages");
+        }),
+        ("variable", |at| {
+            replace(&at.join("recipe.toml"), "\"dev\"", "\"1.0\"");
+        }),
+        ("groups", |at| {
+            replace(
+                &at.join("recipe.toml"),
+                "package =",
+                "groups = [\"app\"]\npackage =",
+            );
+        }),
+    ];
+    for (what, change) in changes {
+        let changed = root.path().join(what);
+        project_with_agent(&changed);
+        change(&changed);
+        assert_ne!(
+            read(&changed).layers.last().unwrap().key,
+            layer.key,
+            "{what}"
+        );
+    }
+}
+
+#[test]
+fn the_agent_is_enabled_and_never_started() {
+    let root = tempfile::tempdir().unwrap();
+    project_with_agent(root.path());
+    let recipe = read(root.path());
+    let steps = &recipe.layers.last().unwrap().steps;
+    let services: Vec<(bool, bool)> = steps
+        .iter()
+        .filter_map(|step| match &step.action {
+            Action::Service(service) => Some((service.enable, service.start)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(services, [(true, false)]);
+    assert!(recipe.checks.iter().any(|check| {
+        check.condition
+            == Condition::Service {
+                name: "baker-agent.service".into(),
+                active: false,
+                enabled: true,
+            }
+    }));
+}
+
+#[test]
+fn an_agent_that_no_recipe_names_is_the_one_given_or_the_one_beside() {
+    let root = tempfile::tempdir().unwrap();
+    project_with_agent(root.path());
+    replace(
+        &root.path().join("recipe.toml"),
+        "package = \"agent.deb\"\n",
+        "",
+    );
+    let beside = tempfile::tempdir().unwrap();
+    let outside = |given: Option<&str>| Outside {
+        agent: given.map(|name| beside.path().join(name)),
+        beside: Some(beside.path().to_path_buf()),
+        ..Outside::default()
+    };
+    let sent = |outside: &Outside| -> (std::path::PathBuf, String) {
+        let recipe = load(root.path(), outside).unwrap();
+        match &recipe.layers.last().unwrap().steps[0].action {
+            Action::Upload(upload) => (upload.from.clone(), upload.to.clone()),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(
+        refused(root.path(), &outside(None)),
+        ["there is no baker-agent to install"]
+    );
+    fs::write(beside.path().join("baker-agent"), "\x7fELF").unwrap();
+    assert_eq!(
+        sent(&outside(None)),
+        (
+            beside.path().join("baker-agent"),
+            "/usr/bin/baker-agent".into()
+        )
+    );
+    fs::write(beside.path().join("mine.deb"), PACKAGE).unwrap();
+    assert_eq!(
+        sent(&outside(Some("mine.deb"))),
+        (
+            beside.path().join("mine.deb"),
+            "/run/baker/baker-agent.deb".into()
+        )
+    );
+    fs::write(beside.path().join("notes"), "a text").unwrap();
+    let told = refused(root.path(), &outside(Some("notes")));
+    assert!(
+        told[0].contains("neither a Debian package nor a program"),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn a_recipe_takes_from_its_base_what_it_does_not_say_of_the_agent() {
+    let root = tempfile::tempdir().unwrap();
+    project_with_agent(&root.path().join("base"));
+    let top = root.path().join("top");
+    fs::create_dir(&top).unwrap();
+    fs::write(
+        top.join("recipe.toml"),
+        "[image]\nname = \"top\"\nfrom = \"../base\"\n[agent]\nconfig = \"mine.toml\"\n",
+    )
+    .unwrap();
+    fs::write(top.join("mine.toml"), "[[file]]\npath = \"/mine\"\n").unwrap();
+    let recipe = read(&top);
+    let agents: Vec<&Layer> = recipe
+        .layers
+        .iter()
+        .filter(|layer| layer.name == "agent")
+        .collect();
+    assert_eq!(agents.len(), 1, "one agent in an image");
+    assert_eq!(agents[0].recipe, "top");
+    let texts: Vec<&str> = agents[0]
+        .steps
+        .iter()
+        .filter_map(|step| match &step.action {
+            Action::Template(template) => Some(template.content.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(texts, ["[[file]]\npath = \"/mine\"\n"]);
 }

@@ -32,6 +32,7 @@ look "$root/var/lib/systemd/random-seed" "$root/var/lib/urandom/random-seed" | f
 look "$root/var/lib/apt/lists" -type f ! -name lock | found "package list"
 look "$root/var/cache/apt" -type f ! -name lock | found "package cache"
 look "$root/tmp" "$root/var/tmp" "$root/var/crash" -xdev -mindepth 1 ! -type d | found "temporary file"
+look "$root/var/lib/baker-agent" -mindepth 1 | found "state of the agent"
 look "$root/run/baker" | found "file of the bake"
 look "$root/var/log" -xdev -type f -size +0 | found "log with lines in it"
 look "$root/var/log" -xdev -type f \( -name '*.gz' -o -name '*.xz' -o -name '*.[0-9]' -o -name '*.old' \) | found "rotated log"

@@ -98,6 +98,13 @@ remove_temporary_files() {
     done
 }
 
+# Each instance begins an account of its own: another's says which lines of the logs are sent already.
+remove_agent_state() {
+    if [ -d "$root/var/lib/baker-agent" ]; then
+        find "$root/var/lib/baker-agent" -mindepth 1 -delete
+    fi
+}
+
 remove_the_bakes_own() {
     rm -rf "$root/run/baker"
 }
@@ -112,6 +119,7 @@ empty_machine_id
 remove_random_seeds
 remove_apt_caches
 remove_temporary_files
+remove_agent_state
 remove_the_bakes_own
 empty_logs
 sync

@@ -42,6 +42,8 @@ const FILTH: &[(&str, &str)] = &[
     ("tmp/x/y", "temporary file"),
     ("var/tmp/z", "temporary file"),
     ("var/crash/core", "temporary file"),
+    ("var/lib/baker-agent/ledger-a", "state of the agent"),
+    ("var/lib/baker-agent/.ledger.new", "state of the agent"),
     ("run/baker/apt-updated", "file of the bake"),
     ("var/log/syslog", "log with lines in it"),
     ("var/log/nginx/access.log", "log with lines in it"),

@@ -11,7 +11,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_sdk_ec2::types::{InstanceStateName, InstanceType};
+use aws_sdk_ec2::types::{IamInstanceProfileSpecification, InstanceStateName, InstanceType};
 use baker::events::Events;
 use baker::keys::KeyPair;
 use baker::plan::user_data::{self, Inputs};
@@ -27,12 +27,24 @@ const SOON: Duration = Duration::from_secs(60);
 pub(crate) struct Guest {
     /// Its private address, which this machine can reach.
     pub(crate) address: IpAddr,
+    /// `i-…`.
+    pub(crate) id: String,
     ssh: Ssh,
 }
 
 impl Guest {
     /// Launches the image and waits until the instance lets its user in.
     pub(crate) async fn boot(bakery: &Bakery, image_id: &str) -> Guest {
+        Guest::boot_as(bakery, image_id, None).await
+    }
+
+    /// The same, with an instance profile.
+    pub(crate) async fn boot_as(bakery: &Bakery, image_id: &str, profile: Option<&str>) -> Guest {
+        let profile = profile.map(|name| {
+            IamInstanceProfileSpecification::builder()
+                .name(name)
+                .build()
+        });
         let host_key = KeyPair::generate("host").unwrap();
         let user_key = Arc::new(KeyPair::generate("user").unwrap());
         let user_data = user_data::render(&Inputs {
@@ -41,6 +53,7 @@ impl Guest {
             host_private_key: host_key.private_openssh(),
             host_public_key: host_key.public_openssh(),
             power_off_after: Duration::from_secs(600),
+            hold_agent_back: false,
         });
         let launched = bakery
             .ec2
@@ -49,6 +62,7 @@ impl Guest {
             .instance_type(InstanceType::T3Micro)
             .min_count(1)
             .max_count(1)
+            .set_iam_instance_profile(profile)
             .user_data(base64::engine::general_purpose::STANDARD.encode(user_data.expose()))
             .send()
             .await
@@ -72,7 +86,7 @@ impl Guest {
         let ssh = Ssh::connect(target, SOON, &Events::discard())
             .await
             .unwrap();
-        Guest { address, ssh }
+        Guest { address, id, ssh }
     }
 
     /// What a command prints on the host; it must succeed.

@@ -168,6 +168,11 @@ pub(super) fn entries(
     Some((root, found))
 }
 
+/// A file by itself, as an upload sends it.
+pub(super) fn lone_entry(path: &Path) -> io::Result<Entry> {
+    entry(path, String::new(), &fs::metadata(path)?)
+}
+
 fn walk(
     directory: &Path,
     prefix: &str,

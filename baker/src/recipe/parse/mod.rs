@@ -1,6 +1,7 @@
 //! From TOML text to the parts of one recipe, every problem reported at its place.
 
 mod actions;
+mod agent;
 mod check;
 mod files;
 mod image;
@@ -19,6 +20,7 @@ use toml::de::{DeTable, DeValue, Error};
 use self::table::{File, Key, Table, key};
 use crate::diagnostics::{Problem, SourceText};
 
+pub(super) use self::agent::{Agent, unnamed as unnamed_agent};
 pub(super) use self::check::Check;
 pub(super) use self::files::suggestion;
 pub(super) use self::image::{Build, From, Image};
@@ -30,6 +32,7 @@ const DOCUMENT: &[Key] = &[
     key("build", "{ timeout = \"45m\" }"),
     key("vars", "{ release = { env = \"GIT_COMMIT\" } }"),
     key("layer", "[{ name = \"system\", step = [] }]"),
+    key("agent", "{ config = \"agent.toml\" }"),
     key("check", "[{ port = 80 }]"),
 ];
 
@@ -50,6 +53,7 @@ pub(super) struct Parts {
     pub(super) image: Image,
     pub(super) build: Build,
     pub(super) layers: Vec<Layer>,
+    pub(super) agent: Option<Agent>,
     pub(super) checks: Vec<Check>,
 }
 
@@ -114,6 +118,7 @@ fn read_parts(file: &File, document: &DeTable<'_>) -> Parts {
     let build = top.table("build", "[build]", image::BUILD);
     if let Some(table) = &image
         && !top.has("layer")
+        && !top.has("agent")
         && table
             .value("from")
             .is_some_and(|from| from.get_ref().is_table())
@@ -127,10 +132,13 @@ fn read_parts(file: &File, document: &DeTable<'_>) -> Parts {
             .help("add a [[layer]] with a name and at least one [[layer.step]]"),
         );
     }
+    let agent = top.table("agent", "[agent]", agent::AGENT);
+    let taken = agent.as_ref().map(|table| table.span.clone());
     Parts {
         image: image.map(|t| image::read_image(&t)).unwrap_or_default(),
         build: build.map(|t| image::read_build(&t)).unwrap_or_default(),
-        layers: step::read_layers(file, top.tables("layer")),
+        layers: step::read_layers(file, top.tables("layer"), taken),
+        agent: agent.map(|t| agent::read_agent(&t)),
         checks: check::read_checks(file, top.tables("check")),
     }
 }

@@ -63,8 +63,14 @@ pub(in crate::recipe) struct Layer {
     pub(in crate::recipe) steps: Vec<Step>,
 }
 
-pub(super) fn read_layers(file: &File, tables: Vec<(Range<usize>, &DeTable<'_>)>) -> Vec<Layer> {
+/// Layers in order. `agent` is where the recipe has an agent, whose layer has a name already.
+pub(super) fn read_layers(
+    file: &File,
+    tables: Vec<(Range<usize>, &DeTable<'_>)>,
+    agent: Option<Range<usize>>,
+) -> Vec<Layer> {
     let mut names: BTreeMap<String, Range<usize>> = BTreeMap::new();
+    names.extend(agent.map(|span| (crate::recipe::agent::LAYER.to_owned(), span)));
     let mut layers = Vec::new();
     for (span, entries) in tables {
         let table = Table::strict(file, "[[layer]]", span.clone(), entries, LAYER);

@@ -5,6 +5,7 @@
 //! (`${#list[@]}`), so nothing else is special there. Template files have the whole language.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -12,9 +13,13 @@ use toml::de::{DeTable, DeValue};
 use super::table::{File, Table, key};
 use crate::diagnostics::{closest, listed};
 
-/// Values from outside that a recipe may ask for.
+/// What a recipe may ask for that does not lie beside it.
 #[derive(Debug, Clone, Default)]
 pub struct Outside {
+    /// `--agent FILE`: the agent to install where `[agent]` names none.
+    pub agent: Option<PathBuf>,
+    /// The folder of the running program, where an agent may lie.
+    pub beside: Option<PathBuf>,
     /// `--var name=value`.
     pub given: BTreeMap<String, String>,
     /// The process environment.
