@@ -128,6 +128,8 @@ impl Ended {
 
 /// A lab, a kitchen, and a client of the test's own.
 pub(crate) struct Bakery {
+    /// What `[agent]` installs where it names nothing.
+    agent: Option<PathBuf>,
     pub(crate) lab: Lab,
     pub(crate) kitchen: Kitchen,
     pub(crate) ec2: aws_sdk_ec2::Client,
@@ -151,15 +153,40 @@ impl Bakery {
             .credentials_provider(Credentials::new("lab", "lab", None, None, "test"))
             .build();
         Bakery {
+            agent: None,
             lab,
             kitchen: Kitchen::new(),
             ec2: aws_sdk_ec2::Client::from_conf(config),
         }
     }
 
+    /// Starts a lab whose hosts can run the agent: that of `make dist` on the lab's usual base, if it is as new as the program
+    /// that cargo has built; else that program, on a base of this machine's own release. Needs root.
+    pub(crate) fn with_agent() -> Bakery {
+        let built = Path::new(env!("CARGO_BIN_EXE_baker")).with_file_name("baker-agent");
+        let (agent, suite) = match packaged(&built) {
+            Some(package) => (package, None),
+            None => (built, Some(own_release())),
+        };
+        assert!(
+            agent.is_file(),
+            "there is no {}: cargo build --package baker-agent",
+            agent.display()
+        );
+        println!(
+            "agent: {} on {}",
+            agent.display(),
+            suite.as_deref().unwrap_or("the usual base")
+        );
+        let mut bakery = Bakery::open_with(|config| config.base.suite = suite);
+        bakery.agent = Some(agent);
+        bakery
+    }
+
     /// `baker`, pointed at the lab.
     pub(crate) fn baker(&self, arguments: &[&str]) -> Command {
         let mut command = self.kitchen.baker(arguments);
+        command.envs(self.agent.iter().map(|agent| ("BAKER_AGENT", agent)));
         command.envs(self.lab.env());
         command
     }
@@ -249,6 +276,29 @@ impl Bakery {
             );
         }
     }
+}
+
+/// The agent that was named, or the newest package of `make dist` that is no older than what cargo has built.
+fn packaged(built: &Path) -> Option<PathBuf> {
+    if let Some(named) = std::env::var_os("BAKER_AGENT") {
+        return Some(named.into());
+    }
+    let age = |path: &Path| fs::metadata(path).and_then(|it| it.modified()).ok();
+    let folder = built.parent()?.parent()?.join("dist");
+    fs::read_dir(folder)
+        .ok()?
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|it| it == "deb") && age(path) >= age(built))
+        .max_by_key(|path| age(path))
+}
+
+/// What this machine runs.
+fn own_release() -> String {
+    let text = fs::read_to_string("/etc/os-release").unwrap();
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("VERSION_CODENAME="));
+    line.unwrap().trim_matches('"').to_owned()
 }
 
 /// An instance's state.
