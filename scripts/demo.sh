@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Bakes the example application in a lab, boots an instance from the image, fetches its page, and removes everything.
+# Bakes the example application in a lab, boots an instance from the image, fetches its page, reads the instance's logs back from
+# CloudWatch, and removes everything.
 # Usage: demo.sh [BAKER LAB]   the two programs; by default those that `cargo build` made here. Runs as root, or asks sudo.
 set -euo pipefail
 
@@ -12,12 +13,15 @@ for program in "$baker" "$lab"; do
 done
 if [ "$(id -u)" != 0 ]; then
     # The lab mounts disks and makes network namespaces.
-    exec sudo --preserve-env=GIT_COMMIT,DEMO_SUITE "$0" "$baker" "$lab"
+    exec sudo --preserve-env=GIT_COMMIT,DEMO_SUITE,BAKER_AGENT "$0" "$baker" "$lab"
 fi
 
 # A fresh name, so that a demo never meets another lab; a free port.
 export LAB_NAME=demo$$
 readonly page_limit_s=60
+readonly logs_limit_s=60
+# The log group of provision/app.
+readonly group=${APP_DOMAIN:-cname.domain.com}
 started=$SECONDS
 scratch=$(mktemp -d)
 left_behind=0
@@ -62,6 +66,19 @@ trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
+# The agent that hosts get: one that was named, the package of `make dist`, or else the program that cargo built here, which only a host
+# of this machine's own release can run.
+agent=${BAKER_AGENT:-}
+if [ -z "$agent" ]; then
+    agent=$(find "${built%/*}/dist" -name 'baker-agent_*.deb' -newer "$built/baker-agent" 2>/dev/null | sort | tail -n 1 || true)
+fi
+if [ -z "$agent" ]; then
+    agent=$built/baker-agent
+    DEMO_SUITE=${DEMO_SUITE:-$(. /etc/os-release && echo "$VERSION_CODENAME")}
+fi
+[ -e "$agent" ] || { echo "demo: there is no $agent; run: cargo build --package baker-agent" >&2; exit 1; }
+export BAKER_AGENT=$agent
+
 say "1. An AWS on this machine"
 "$lab" up --port 0 ${DEMO_SUITE:+--suite "$DEMO_SUITE"}
 eval "$("$lab" env)"
@@ -76,18 +93,31 @@ XDG_STATE_HOME=$scratch/state "$baker" build "$here/provision/app" | tee "$scrat
 read -r image _ <"$scratch/manifest"
 
 # Any client of AWS will do; curl signs requests, too.
-ec2() {
-    local parameters=(--data-urlencode "Action=$1" --data-urlencode "Version=2016-11-15") parameter
+aws() {
+    local service=$1
     shift
-    for parameter in "$@"; do parameters+=(--data-urlencode "$parameter"); done
-    curl --silent --show-error --fail-with-body --aws-sigv4 "aws:amz:$AWS_REGION:ec2" \
-        --user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" "${parameters[@]}" "$AWS_ENDPOINT_URL/"
+    curl --silent --show-error --fail-with-body --aws-sigv4 "aws:amz:$AWS_REGION:$service" \
+        --user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" "$@" "$AWS_ENDPOINT_URL/"
 }
+query() {
+    local service=$1 parameters=(--data-urlencode "Action=$3" --data-urlencode "Version=$2") parameter
+    shift 3
+    for parameter in "$@"; do parameters+=(--data-urlencode "$parameter"); done
+    aws "$service" "${parameters[@]}"
+}
+ec2() { query ec2 2016-11-15 "$@"; }
+iam() { query iam 2010-05-08 "$@" >/dev/null; }
+# logs OPERATION JSON
+logs() { aws logs --header "X-Amz-Target: Logs_20140328.$1" --header 'Content-Type: application/x-amz-json-1.1' --data "$2"; }
 first() { grep -o "<$1>[^<]*" | head -n 1 | cut -d'>' -f2; }
 
 say "3. An instance of $image"
 launched=$SECONDS
-ec2 RunInstances "ImageId=$image" InstanceType=t3.micro MinCount=1 MaxCount=1 >"$scratch/launch.xml"
+# With a role, whose credentials the agent takes from the instance's metadata.
+iam CreateRole RoleName=demo AssumeRolePolicyDocument='{}'
+iam CreateInstanceProfile InstanceProfileName=demo
+iam AddRoleToInstanceProfile InstanceProfileName=demo RoleName=demo
+ec2 RunInstances "ImageId=$image" InstanceType=t3.micro MinCount=1 MaxCount=1 IamInstanceProfile.Name=demo >"$scratch/launch.xml"
 instance=$(first instanceId <"$scratch/launch.xml")
 address=$(first privateIpAddress <"$scratch/launch.xml")
 # Asked anew until it answers: boot, nginx, gunicorn. Each try is short; there is nothing to be told by.
@@ -105,3 +135,27 @@ say "GET http://$address/"
 cat "$scratch/page.html"
 say "GET http://$address/health"
 curl --silent --show-error --fail --max-time 5 "http://$address/health"
+
+say "4. What CloudWatch Logs knows of $instance: the group $group"
+# The request that was answered above, as nginx, gunicorn and the application each wrote it down.
+for stream in syslog nginx-access gunicorn-access; do
+    asked=$SECONDS
+    until logs GetLogEvents "{\"logGroupName\": \"$group\", \"logStreamName\": \"$instance/$stream\"}" >"$scratch/events.json" 2>/dev/null &&
+        python3 - "$scratch/events.json" >"$scratch/events" <<'PYTHON'
+import json, sys
+events = json.load(open(sys.argv[1]))["events"]
+for event in events[-3:]:
+    print("  {:6d} ms later  {}".format(event["ingestionTime"] - event["timestamp"], event["message"][:150]))
+sys.exit(not events)
+PYTHON
+    do
+        if [ $((SECONDS - asked)) -ge "$logs_limit_s" ]; then
+            echo "demo: nothing in $instance/$stream within $logs_limit_s s; what the agent says:" >&2
+            "$lab" logs "$instance" | grep -i baker-agent | tail -n 20 >&2
+            exit 1
+        fi
+        sleep 0.1
+    done
+    echo "$instance/$stream"
+    cat "$scratch/events"
+done
