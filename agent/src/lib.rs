@@ -52,6 +52,8 @@ pub mod account;
 
 pub mod clock;
 
+pub mod descriptors;
+
 pub mod memory;
 
 pub mod names;

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use baker_agent::check;
 use baker_agent::cli::{self, Command, Output};
 use baker_agent::config::{self, Settings};
+use baker_agent::descriptors;
 use baker_agent::exit::Exit;
 use baker_agent::ledger;
 use baker_agent::log::{Level, Log, chain};
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
 /// Ships until the agent is asked to stop.
 fn ship(settings: &Settings) -> Exit {
     let log = Log::to_stderr();
+    descriptors::raise_limit();
     match run::run(settings, &log) {
         Ok(Ended::Drained) => {
             log.say(Level::Info, "stopped: all that was read has been sent");

@@ -71,7 +71,7 @@ impl Row {
 }
 
 /// The fastest flush that the agent's configuration takes.
-const FASTEST: Duration = Duration::from_millis(20);
+const FASTEST: Duration = Duration::from_millis(40);
 const GROUP: &str = "bench";
 const STREAM: &str = "access";
 /// After this a row is given up: whatever has not arrived then counts as lost.

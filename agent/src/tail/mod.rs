@@ -76,7 +76,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Limits {
         Limits {
-            open_files: 512,
+            open_files: 1024,
             backlog_bytes: 4 * 1024 * 1024 * 1024,
             backlog_files: 100,
             poll: Duration::from_secs(1),

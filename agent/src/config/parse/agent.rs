@@ -20,7 +20,7 @@ pub(super) const LIMITS: &[Key] = &[
     key("memory", "\"12MiB\""),
     key("in_flight", "6"),
     key("requests_per_second", "50"),
-    key("open_files", "512"),
+    key("open_files", "1024"),
     key("backlog", "\"4GiB\""),
     key("backlog_files", "100"),
 ];
@@ -39,7 +39,7 @@ const MAX_MEMORY_BYTES: u64 = 1 << 30;
 const MAX_REQUESTS_PER_SECOND: u32 = 5_000;
 
 /// Oftener than this, requests would cost more than they carry.
-const MIN_FLUSH: Duration = Duration::from_millis(20);
+const MIN_FLUSH: Duration = Duration::from_millis(40);
 /// Every line is to arrive well within a minute.
 const MAX_FLUSH: Duration = Duration::from_secs(30);
 
