@@ -16,7 +16,7 @@ use crate::config::{BaseChoice, LabConfig};
 use crate::metadata::{Notice, NoticeAction};
 use crate::records::InstanceState;
 use crate::registry::{Entry, Registry, Up};
-use crate::{control, lab, logs, preflight};
+use crate::{control, endpoint, lab, preflight};
 
 /// Name of the lab where none is given.
 const DEFAULT_NAME: &str = "lab";
@@ -30,8 +30,8 @@ const EXAMPLES: &str = "Examples:
   aws ec2 describe-images --owners 099720109477 --include-deprecated
   sudo lab status                      hosts, images, requests
   sudo lab ssh i-0123… -- uptime       a root shell, or a command, inside a host
-  sudo lab faults set faults.json      let requests of CloudWatch Logs fail
-  lab logs-endpoint                    CloudWatch Logs alone, without a lab
+  sudo lab faults set faults.json      let requests of CloudWatch fail
+  lab endpoint                         CloudWatch alone, logs and metrics, without a lab
   sudo lab down                        remove everything it made
 
 Exit codes: 0 done, 1 failed (the message says what to do), 2 wrong usage; `lab ssh` ends with the command's own.";
@@ -97,16 +97,16 @@ enum Order {
         #[arg(long)]
         all: bool,
     },
-    /// Run an endpoint that speaks CloudWatch Logs with its real limits, by itself: no lab, no root.
-    #[command(after_help = logs::command::ENDPOINT_HELP)]
-    LogsEndpoint(Box<logs::command::EndpointArgs>),
-    /// Show, set or clear what goes wrong in CloudWatch Logs: of the lab, or of a `lab logs-endpoint`.
+    /// Run an endpoint that speaks CloudWatch, logs and metrics, with its real limits, by itself: no lab, no root.
+    #[command(alias = "logs-endpoint", alias = "metrics-endpoint", after_help = endpoint::command::ENDPOINT_HELP)]
+    Endpoint(Box<endpoint::command::EndpointArgs>),
+    /// Show, set or clear what goes wrong in CloudWatch's logs and metrics: of the lab, or of a `lab endpoint`.
     Faults {
         /// The endpoint; the lab's front door if left out.
         #[arg(long, global = true)]
         url: Option<String>,
         #[command(subcommand)]
-        order: logs::command::FaultsOrder,
+        order: endpoint::command::FaultsOrder,
     },
     /// Run a lab in the foreground until interrupted.
     #[command(hide = true)]
@@ -185,13 +185,13 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<u8> {
         Order::Notice { id, action, after } => {
             notice(&cli.state_dir, &cli.name, &id, action, after)
         }
-        Order::LogsEndpoint(args) => logs::command::serve(*args),
+        Order::Endpoint(args) => endpoint::command::serve(*args),
         Order::Faults { url, order } => {
             let url = match url {
                 Some(url) => url,
                 None => running(&cli.state_dir, &cli.name)?.1.endpoint,
             };
-            logs::command::faults(&url, order)
+            endpoint::command::faults(&url, order)
         }
         Order::Down { all } => down(&cli.state_dir, (!all).then_some(cli.name.as_str())),
     }

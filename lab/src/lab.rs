@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use crate::config::LabConfig;
 use crate::disk::Disks;
 use crate::egress::{Egress, PipIndex};
-use crate::front_door::{FrontDoor, Ledger, Logs};
+use crate::front_door::{CloudWatch, FrontDoor, Ledger};
 use crate::host::Host;
 use crate::hub::Hub;
 use crate::layers::Layers;
@@ -329,7 +329,7 @@ async fn bring_up(
     let requests = Arc::new(Ledger::create(&dir.join("requests.jsonl"))?);
     let door = FrontDoor {
         upstream: moto.address(),
-        logs: Logs::default(),
+        cloudwatch: CloudWatch::default(),
         ledger: requests.clone(),
         on_change: wake,
     };

@@ -5,6 +5,7 @@
 //! bridge, a booted systemd-nspawn host that reads its metadata from the lab and reaches package registries through its relay.
 
 // Leaves.
+mod cbor;
 mod cgroup;
 mod command;
 mod config;
@@ -16,8 +17,10 @@ mod network;
 mod preflight;
 
 // AWS's records, and the doors to them.
+pub mod endpoint;
 pub mod front_door;
 pub mod logs;
+pub mod metrics;
 pub mod moto;
 pub mod python;
 pub mod records;

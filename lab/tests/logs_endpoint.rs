@@ -413,7 +413,7 @@ fn the_command_says_where_it_listens_takes_faults_and_ends_when_told() {
         json!([1])
     );
     let error = lab(&["faults", "set", "-", "--url", control], "{}").unwrap_err();
-    assert!(error.contains("lab logs-endpoint --help"), "{error}");
+    assert!(error.contains("lab endpoint --help"), "{error}");
     lab(&["faults", "clear", "--url", control], "").unwrap();
     let answer = client.ask("DescribeLogGroups", &json!({})).unwrap();
     assert_eq!(answer.json(), json!({"logGroups": []}));

@@ -61,7 +61,7 @@ pub(super) fn identify(
 }
 
 /// Service and operation of an RPC v2 path.
-pub(super) fn rpc_operation(path: &str) -> Option<(&str, &str)> {
+pub(crate) fn rpc_operation(path: &str) -> Option<(&str, &str)> {
     let (service, operation) = path.strip_prefix(RPC_PATH)?.split_once("/operation/")?;
     (!service.is_empty() && !operation.is_empty()).then_some((service, operation))
 }
@@ -107,7 +107,8 @@ pub(crate) fn form_value(form: &[u8], key: &str) -> Option<String> {
     })
 }
 
-fn percent_decode(text: &[u8]) -> String {
+/// Undoes the encoding of a form's text.
+pub(crate) fn percent_decode(text: &[u8]) -> String {
     let hex = |byte: u8| {
         char::from(byte)
             .to_digit(16)

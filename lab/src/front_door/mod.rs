@@ -1,10 +1,9 @@
 //! The lab's AWS endpoint: everything a client asks comes in here.
 //!
-//! CloudWatch Logs it answers itself ([`crate::logs`]); all else goes to moto. It speaks what moto does not (`rpc_cbor`), counts
+//! CloudWatch, logs and metrics, it answers itself ([`crate::endpoint`]); all else goes to moto. It speaks what moto does not (`rpc_cbor`), counts
 //! and logs every request (`ledger`), and wakes the lab when a request may have changed what hosts there should be. Requests
 //! that are for moto alone (`/_lab/`) it refuses.
 
-mod cbor;
 mod identify;
 mod ledger;
 mod proxy;
@@ -20,9 +19,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
-use crate::logs::{self, Service};
+use crate::endpoint::{self, Service};
 
-pub(crate) use identify::form_value;
+pub(crate) use identify::{form_value, percent_decode, rpc_operation};
 pub use ledger::Ledger;
 
 /// Requests under way may take this long to end after the shutdown has begun.
@@ -35,24 +34,24 @@ pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub struct FrontDoor {
     /// moto's address.
     pub upstream: SocketAddr,
-    /// CloudWatch Logs.
-    pub logs: Logs,
+    /// CloudWatch, logs and metrics.
+    pub cloudwatch: CloudWatch,
     /// Where requests are counted and logged.
     pub ledger: Arc<Ledger>,
     /// Notified after each request that may have changed which hosts there should be.
     pub on_change: Arc<Notify>,
 }
 
-/// CloudWatch Logs behind a front door: with the service's limits, for any credentials.
+/// CloudWatch behind a front door: with the service's limits, for any credentials.
 #[derive(Debug, Clone)]
-pub struct Logs(Arc<Service>);
+pub struct CloudWatch(Arc<Service>);
 
-impl Default for Logs {
+impl Default for CloudWatch {
     fn default() -> Self {
-        let settings = logs::Settings {
+        let settings = endpoint::Settings {
             // As everywhere in the lab.
             credentials: None,
-            ..logs::Settings::default()
+            ..endpoint::Settings::default()
         };
         Self(Arc::new(Service::new(settings)))
     }
@@ -147,7 +146,7 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let door = FrontDoor {
             upstream,
-            logs: Logs::default(),
+            cloudwatch: CloudWatch::default(),
             ledger: Arc::clone(&ledger),
             on_change: Arc::default(),
         };

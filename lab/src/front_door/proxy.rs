@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
-use hyper::body::{Bytes, Incoming};
-use hyper::header::{CONNECTION, CONTENT_TYPE, EXPECT, HeaderMap, HeaderName, TRANSFER_ENCODING};
+use hyper::body::{Body, Bytes, Incoming};
+use hyper::header::{CONNECTION, EXPECT, HeaderMap, HeaderName, TRANSFER_ENCODING};
 use hyper::{Method, Request, Response, StatusCode, Uri, Version};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use super::FrontDoor;
 use super::identify::identify;
 use super::rpc_cbor;
-use crate::logs::{self, Buffers, Reset};
+use crate::endpoint::{self, Buffers, Call, Reset, is_form};
 
 type Failure = Box<dyn Error + Send + Sync>;
 type AnyBody = BoxBody<Bytes, Failure>;
@@ -38,12 +38,13 @@ pub(super) async fn answer(
     client: IpAddr,
     request: Request<Incoming>,
 ) -> Result<Response<AnyBody>, Reset> {
-    if logs::operation(request.headers()).is_some() {
-        return answer_logs(&door, client, request).await;
-    }
-    if request.uri().path().starts_with(logs::CONTROL_PREFIX) {
+    if endpoint::is_question(request.uri().path()) {
         // A harness's question is no request to AWS: it is not counted.
-        let answer = door.logs.0.answer(request, &mut Buffers::default()).await?;
+        let answer = door
+            .cloudwatch
+            .0
+            .answer(request, &mut Buffers::default())
+            .await?;
         return Ok(answer.map(|body| body.map_err(Into::into).boxed()));
     }
     if PRIVATE_PATHS
@@ -54,6 +55,11 @@ pub(super) async fn answer(
     }
     let begun = Instant::now();
     let (mut head, body) = request.into_parts();
+    if let Some(call) = Call::of_head(&head)
+        && call.is_ours()
+    {
+        return answer_cloudwatch(&door, client, None, Request::from_parts(head, body)).await;
+    }
     let rpc = rpc_cbor::operation(head.uri.path(), &head.headers).map(str::to_owned);
     let buffered = match rpc.is_some() || is_form(&head.headers) {
         true => match Limited::new(body, BUFFERED_LIMIT_BYTES).collect().await {
@@ -77,6 +83,16 @@ pub(super) async fn answer(
         Buffered::Whole(bytes) if rpc.is_none() => Some(&**bytes),
         _ => None,
     };
+    let ours = form
+        .and_then(Call::of_form)
+        .is_some_and(|call| call.is_ours());
+    if let Buffered::Whole(bytes) = &buffered
+        && ours
+    {
+        let (form, body) = (bytes.clone(), Full::new(bytes.clone()));
+        let request = Request::from_parts(head, body);
+        return answer_cloudwatch(&door, client, Some(&form), request).await;
+    }
     let operation = identify(&head.method, &head.uri, &head.headers, form);
 
     let response = match (&rpc, buffered) {
@@ -133,15 +149,24 @@ pub(super) async fn answer(
     Ok(response)
 }
 
-/// Answers a request to CloudWatch Logs.
-async fn answer_logs(
+/// Answers a request to CloudWatch, logs or metrics.
+async fn answer_cloudwatch<B>(
     door: &FrontDoor,
     client: IpAddr,
-    request: Request<Incoming>,
-) -> Result<Response<AnyBody>, Reset> {
+    form: Option<&[u8]>,
+    request: Request<B>,
+) -> Result<Response<AnyBody>, Reset>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<Failure>,
+{
     let begun = Instant::now();
-    let operation = identify(request.method(), request.uri(), request.headers(), None);
-    let answer = door.logs.0.answer(request, &mut Buffers::default()).await;
+    let operation = identify(request.method(), request.uri(), request.headers(), form);
+    let answer = door
+        .cloudwatch
+        .0
+        .answer(request, &mut Buffers::default())
+        .await;
     // A request whose connection a fault broke off was asked all the same.
     let status = answer.as_ref().map_or(0, |answer| answer.status().as_u16());
     door.ledger
@@ -161,14 +186,6 @@ impl Buffered {
             Self::Streamed(body) => body.map_err(Into::into).boxed(),
         }
     }
-}
-
-fn is_form(headers: &HeaderMap) -> bool {
-    let kind = headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    kind.starts_with("application/x-www-form-urlencoded")
 }
 
 async fn pass_on(

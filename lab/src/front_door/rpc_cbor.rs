@@ -8,8 +8,9 @@ use hyper::StatusCode;
 use hyper::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde_json::{Value as Json, json};
 
-use super::cbor::{self, Numbers};
 use super::identify::rpc_operation;
+use crate::cbor;
+use crate::metrics::numbers_under;
 
 /// CloudWatch's name in the paths and targets of its protocols.
 const CLOUDWATCH: &str = "GraniteServiceVersion20100801";
@@ -162,42 +163,6 @@ fn encode(value: &Cbor) -> Vec<u8> {
     // Writing to memory does not fail.
     let _ = ciborium::into_writer(value, &mut bytes);
     bytes
-}
-
-/// The members of CloudWatch's answers that are times or floating point (API model 2010-08-01); in its answers a name
-/// has one type wherever it stands, except `Value`, which is a text there and not a number.
-fn numbers_under(member: &str) -> Option<Numbers> {
-    Some(match member {
-        "AlarmConfigurationUpdatedTimestamp"
-        | "CreatedAt"
-        | "CreationDate"
-        | "EndTime"
-        | "ExpireDate"
-        | "LastModified"
-        | "LastUpdateDate"
-        | "LastUpdatedTimestamp"
-        | "StartDate"
-        | "StartTime"
-        | "StateTransitionedTimestamp"
-        | "StateUpdatedTimestamp"
-        | "Timestamp"
-        | "Timestamps"
-        | "UpdatedAt" => Numbers::Times,
-        "AggregateValue"
-        | "ApproximateAggregateValue"
-        | "ApproximateValue"
-        | "Average"
-        | "ExtendedStatistics"
-        | "MaxContributorValue"
-        | "Maximum"
-        | "Minimum"
-        | "SampleCount"
-        | "Sum"
-        | "Threshold"
-        | "UniqueContributors"
-        | "Values" => Numbers::Floats,
-        _ => return None,
-    })
 }
 
 #[cfg(test)]

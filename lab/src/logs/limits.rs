@@ -36,8 +36,6 @@ pub const FILTER_STREAMS: usize = 100;
 pub const TAGS: usize = 50;
 /// Calls of `CreateLogStream` in a second, per account and region (`CreateLogStream`: "a limit of 50 TPS").
 pub const CREATE_STREAM_PER_SECOND: u32 = 50;
-/// By how much a signature's date may differ from the service's clock (Signature Version 4: five minutes).
-pub const CLOCK_SKEW_S: i64 = 5 * 60;
 /// Of a request's body. The service's own cap is not documented; no legal batch is larger: at worst, each byte of a message is a
 /// control character (6 bytes of JSON), and each event adds less than 100 bytes.
 pub const BODY_BYTES: usize = 6 * BATCH_BYTES + 100 * BATCH_EVENTS;

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::error::AwsError;
 use super::limits::{NAME_CHARS, RETENTION_DAYS, TAGS};
 use super::store::CLASSES;
+use crate::endpoint::AwsError;
 
 /// Reserved for the service (`CreateLogGroup`: "can't start with the string aws/").
 const RESERVED_PREFIX: &str = "aws/";

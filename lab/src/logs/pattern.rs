@@ -1,8 +1,8 @@
 //! Filter patterns of FilterLogEvents, as far as they are terms: `ERROR`, `"exact phrase"`, `?either ?or`, `-not`.
 
-use super::error::AwsError;
 use super::limits::FILTER_PATTERN_CHARS;
 use super::names;
+use crate::endpoint::AwsError;
 
 /// A pattern; matches everything if it holds no term.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -3,8 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::error::AwsError;
 use super::store::{Cursor, Place};
+use crate::endpoint::AwsError;
 
 /// The service's own tokens of GetLogEvents have 56 digits.
 const EVENT_DIGITS: usize = 56;

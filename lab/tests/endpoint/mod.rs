@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use lab::front_door::{FrontDoor, Ledger, Logs};
+use lab::front_door::{CloudWatch, FrontDoor, Ledger};
 use lab::moto::{Moto, MotoOptions};
 use lab::records::{Control, InstanceState, Records};
 use serde_json::Value as Json;
@@ -60,7 +60,7 @@ impl Endpoint {
         let on_change = Arc::new(Notify::new());
         let door = FrontDoor {
             upstream: moto.address(),
-            logs: Logs::default(),
+            cloudwatch: CloudWatch::default(),
             ledger: Arc::clone(&ledger),
             on_change: Arc::clone(&on_change),
         };

@@ -2,11 +2,11 @@
 
 use serde_json::{Value as Json, json};
 
-use super::super::error::AwsError;
 use super::super::limits::DESCRIBE_ITEMS;
 use super::super::store::{Group, Store, StreamFacts};
 use super::super::{names, tokens, wire};
-use super::{ACCOUNT, Context, either, limit, to_json};
+use super::{Context, either, limit, to_json};
+use crate::endpoint::{ACCOUNT, AwsError};
 
 /// Named items of a page, and the token of the next page.
 type Paged<T> = (Vec<(String, T)>, Option<String>);

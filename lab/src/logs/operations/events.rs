@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::super::error::AwsError;
 use super::super::limits::{FILTER_STREAMS, PAGE_EVENTS};
 use super::super::pattern::Pattern;
 use super::super::store::{Cursor, Place, Shown, Store, StreamFacts, Window};
 use super::super::wire::{self, required};
 use super::super::{names, tokens};
 use super::{Context, either, limit, to_json};
+use crate::endpoint::AwsError;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -6,12 +6,9 @@ mod events;
 use serde::Serialize;
 use serde_json::json;
 
-use super::error::AwsError;
 use super::store::{Put, Store};
 use super::wire::{self, required};
-
-/// The account of all ARNs, as moto's.
-pub(crate) const ACCOUNT: &str = "123456789012";
+use crate::endpoint::AwsError;
 
 /// Where and when a request is answered.
 #[derive(Debug, Clone, Copy)]

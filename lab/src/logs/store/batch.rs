@@ -1,11 +1,11 @@
 //! The events of one PutLogEvents, as they are before the service takes them: one text, and where each event ends in it.
 
-use super::super::error::AwsError;
 use super::super::limits::{
     BATCH_BYTES, BATCH_EVENTS, DAY_MS, EVENT_BYTES, EVENT_OVERHEAD_BYTES, NEWEST_MS, OLDEST_MS,
     SPAN_MS,
 };
 use super::super::names;
+use crate::endpoint::AwsError;
 
 /// Events in the order of the request. Its memory can be used again.
 #[derive(Debug, Clone, Default)]

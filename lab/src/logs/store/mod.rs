@@ -8,10 +8,10 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use super::error::AwsError;
 use super::limits::TAGS;
 use super::names;
 use super::pattern::Pattern;
+use crate::endpoint::AwsError;
 use stream::Stream;
 
 pub use batch::{Batch, Rejected};

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::error::AwsError;
+use crate::endpoint::AwsError;
 
 pub(crate) use put::put_log_events;
 

@@ -6,9 +6,9 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::super::error::AwsError;
 use super::super::store::Batch;
 use super::required;
+use crate::endpoint::AwsError;
 
 /// Group and stream of a PutLogEvents; its events are in the batch that was handed in.
 #[derive(Debug)]

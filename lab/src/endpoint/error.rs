@@ -11,6 +11,8 @@ pub struct AwsError {
     pub code: &'static str,
     /// What the service says.
     pub message: String,
+    /// What is wrong at which place of a dashboard's body (PutDashboard): (JSON pointer, message).
+    pub places: Vec<(String, String)>,
 }
 
 impl AwsError {
@@ -20,6 +22,7 @@ impl AwsError {
             status: 400,
             code,
             message: message.into(),
+            places: Vec::new(),
         }
     }
 
@@ -70,6 +73,16 @@ impl AwsError {
         Self::client("ThrottlingException", "Rate exceeded")
     }
 
+    pub(crate) fn too_large(most_bytes: usize) -> Self {
+        Self {
+            status: 413,
+            ..Self::client(
+                "RequestEntityTooLargeException",
+                format!("Request size exceeded the limit of {most_bytes} bytes"),
+            )
+        }
+    }
+
     pub(crate) fn serialization(message: impl Into<String>) -> Self {
         Self::client("SerializationException", message)
     }
@@ -83,6 +96,7 @@ impl AwsError {
             status,
             code,
             message: "The service cannot complete the request.".into(),
+            places: Vec::new(),
         }
     }
 }

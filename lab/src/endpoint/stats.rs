@@ -18,12 +18,14 @@ pub struct Stats {
     pub requests: u64,
     /// Bytes of their bodies, as they came.
     pub body_bytes: u64,
-    /// Events that were taken.
+    /// Log events that were taken.
     pub events: u64,
     /// Bytes of their messages and 26 for each, of the batches that were taken in part or in full.
     pub batch_bytes: u64,
     /// Events that were rejected one by one, as too old, expired or too new.
     pub rejected_events: u64,
+    /// Metric data (PutMetricData) that were taken.
+    pub metric_data: u64,
     /// Requests of each operation.
     pub operations: BTreeMap<String, u64>,
     /// Errors that were answered, by code.
@@ -41,9 +43,9 @@ pub struct Note {
     pub operation: String,
     /// Bytes of its body, as they came.
     pub body_bytes: usize,
-    /// Events that it held (PutLogEvents).
+    /// Events that it held (PutLogEvents), or metric data (PutMetricData).
     pub events: usize,
-    /// Events that were taken.
+    /// Those that were taken.
     pub taken: usize,
     /// Code of the error that the operation itself ended with.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -64,7 +66,6 @@ impl Journal {
         let stats = &mut self.stats;
         stats.requests += 1;
         stats.body_bytes += note.body_bytes as u64;
-        stats.events += note.taken as u64;
         count(&mut stats.operations, &note.operation);
         if let Some(error) = &note.error {
             count(&mut stats.errors, error);

@@ -11,7 +11,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::endpoint::Use;
+use super::listen::Use;
 use super::service::{Buffers, Service, lock};
 
 /// Serves a connection to its end.

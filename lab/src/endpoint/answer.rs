@@ -8,11 +8,13 @@ use hyper::body::{Body, Bytes, Frame, SizeHint};
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
 
+use super::call::Api;
 use super::error::AwsError;
 use super::faults::Kind;
 use super::service::Reset;
+use crate::metrics::Protocol;
 
-/// How the service's answers are written.
+/// How CloudWatch Logs' answers are written.
 const JSON: &str = "application/x-amz-json-1.1";
 
 /// A body.
@@ -80,30 +82,50 @@ impl Body for Answer {
 }
 
 /// A good answer, or what a fault leaves of it.
-pub(super) fn good(body: Vec<u8>, kind: Option<Kind>) -> Response<Answer> {
+pub(super) fn good(body: Vec<u8>, kind: Option<Kind>, api: Api) -> Response<Answer> {
     let body = match kind {
         Some(Kind::Garbage) => Answer::whole("<html>not what you expect"),
         Some(Kind::Truncated) => Answer::cut_short(body),
         Some(Kind::WrongLength) => Answer::mislabelled(body),
         _ => Answer::whole(body),
     };
-    response(StatusCode::OK, body)
+    response(StatusCode::OK, body, api)
 }
 
 /// An error.
-pub(super) fn refusal(error: &AwsError) -> Response<Answer> {
-    let body = serde_json::json!({"__type": error.code, "message": error.message});
-    let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::BAD_REQUEST);
-    response(status, Answer::whole(body.to_string()))
+pub(super) fn refusal(error: &AwsError, api: Api) -> Response<Answer> {
+    let (status, code, body) = match api {
+        Api::Logs => {
+            let body = serde_json::json!({"__type": error.code, "message": error.message});
+            (error.status, None, body.to_string().into_bytes())
+        }
+        Api::Metrics(protocol) => {
+            let refusal = protocol.refuse(error);
+            (refusal.status, refusal.query_error, refusal.body)
+        }
+    };
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
+    let mut response = response(status, Answer::whole(body), api);
+    if let Some(code) = code.and_then(|code| HeaderValue::try_from(code).ok()) {
+        response.headers_mut().insert("x-amzn-query-error", code);
+    }
+    response
 }
 
-fn response(status: StatusCode, body: Answer) -> Response<Answer> {
+fn response(status: StatusCode, body: Answer, api: Api) -> Response<Answer> {
     let length = body.announced;
     let mut response = Response::new(body);
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
+    let kind = match api {
+        Api::Logs => JSON,
+        Api::Metrics(protocol) => protocol.content_type(),
+    };
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    if api == Api::Metrics(Protocol::Cbor) {
+        headers.insert("smithy-protocol", HeaderValue::from_static("rpc-v2-cbor"));
+    }
     if let Ok(id) = HeaderValue::from_str(&request_id()) {
         headers.insert("x-amzn-requestid", id);
     }

@@ -1,10 +1,10 @@
-//! What a harness in another process asks: faults, counts, and what has arrived. Paths under `/_logs/`; no signature is needed.
+//! What a harness in another process asks: faults, counts, and what has arrived. Paths under `/_logs/` and `/_metrics/`; no signature is needed.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body, Bytes};
 use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
 use serde::{Deserialize, Serialize};
@@ -13,11 +13,14 @@ use super::answer::Answer;
 use super::faults::{Faults, Script};
 use super::service::Service;
 use super::stats::Stats;
-use super::store::Held;
 use crate::front_door::form_value;
+use crate::logs::Held;
+use crate::metrics::Dashboards;
 
-/// Begins all paths of this kind.
-pub(crate) const PREFIX: &str = "/_logs/";
+/// Begins the paths of questions about logs, and of those about the endpoint as a whole.
+pub(super) const PREFIX: &str = "/_logs/";
+/// Begins the paths of questions about metrics.
+const METRICS_PREFIX: &str = "/_metrics/";
 /// Of a body that is sent here.
 const BODY_BYTES: usize = 1 << 20;
 
@@ -61,8 +64,17 @@ struct EventLine<'e> {
     message: &'e str,
 }
 
+/// Whether a path is one of a harness's questions.
+pub(crate) fn is_question(path: &str) -> bool {
+    path.starts_with(PREFIX) || path.starts_with(METRICS_PREFIX)
+}
+
 /// Answers one question.
-pub(crate) async fn answer(service: &Service, head: &Parts, body: Incoming) -> Response<Answer> {
+pub(super) async fn answer<B>(service: &Service, head: &Parts, body: B) -> Response<Answer>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
     let Ok(body) = Limited::new(body, BODY_BYTES).collect().await else {
         return text(
             StatusCode::BAD_REQUEST,
@@ -70,6 +82,9 @@ pub(crate) async fn answer(service: &Service, head: &Parts, body: Incoming) -> R
         );
     };
     let body = body.to_bytes();
+    if let Some(path) = head.uri.path().strip_prefix(METRICS_PREFIX) {
+        return metrics(service, head, path);
+    }
     let path = head.uri.path().strip_prefix(PREFIX).unwrap_or_default();
     let query = head.uri.query().unwrap_or_default();
     match (&head.method, path) {
@@ -120,23 +135,64 @@ pub(crate) async fn answer(service: &Service, head: &Parts, body: Incoming) -> R
         }
         (&Method::GET, "events" | "arrivals") => events(service, path, query),
         (&Method::DELETE, "store") => {
-            service.state().regions.clear();
+            service.state().logs.clear();
             done()
         }
-        (method, _) => text(
-            StatusCode::NOT_FOUND,
-            format!(
-                "{method} {}: there is no such question; see `lab logs-endpoint --help`\n",
-                head.uri.path()
-            ),
-        ),
+        (method, _) => unknown(method, head),
     }
+}
+
+/// Answers a question about metrics and dashboards.
+fn metrics(service: &Service, head: &Parts, path: &str) -> Response<Answer> {
+    let query = head.uri.query().unwrap_or_default();
+    let value = |key: &str| form_value(query.as_bytes(), key);
+    match (&head.method, path) {
+        (&Method::GET, "data") => {
+            let (namespace, metric) = (value("namespace"), value("metric"));
+            let wanted = |in_namespace: &str, name: &str| {
+                namespace
+                    .as_deref()
+                    .is_none_or(|wanted| wanted == in_namespace)
+                    && metric.as_deref().is_none_or(|wanted| wanted == name)
+            };
+            let state = service.state();
+            let stores = state.metrics.values().map(|region| &region.store);
+            let data: Vec<_> = stores.flat_map(|store| store.arrived(wanted)).collect();
+            lines(data.iter().map(serde_json::to_string))
+        }
+        (&Method::GET, "dashboards") => {
+            let state = service.state();
+            lines(
+                state
+                    .dashboards
+                    .bodies()
+                    .map(|body| serde_json::to_string(&body)),
+            )
+        }
+        (&Method::DELETE, "store") => {
+            let mut state = service.state();
+            state.metrics.clear();
+            state.dashboards = Dashboards::default();
+            done()
+        }
+        (method, _) => unknown(method, head),
+    }
+}
+
+fn unknown(method: &Method, head: &Parts) -> Response<Answer> {
+    text(
+        StatusCode::NOT_FOUND,
+        format!(
+            "{method} {}: there is no such question; see `lab endpoint --help`\n",
+            head.uri.path()
+        ),
+    )
 }
 
 fn stats(service: &Service) -> serde_json::Value {
     let now_us = service.now_us();
     let state = service.state();
-    let held = state.regions.values().map(|region| region.store.held());
+    let held = state.logs.values().map(|region| region.store.held());
     let held = held.fold(HeldAnswer::default(), |sum, held: Held| HeldAnswer {
         events: sum.events + held.events,
         message_bytes: sum.message_bytes + held.message_bytes,
@@ -206,7 +262,7 @@ fn done() -> Response<Answer> {
     text(StatusCode::OK, "{}\n")
 }
 
-fn text(status: StatusCode, body: impl Into<hyper::body::Bytes>) -> Response<Answer> {
+fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Answer> {
     let mut response = Response::new(Answer::whole(body));
     *response.status_mut() = status;
     response

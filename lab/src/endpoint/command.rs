@@ -1,4 +1,4 @@
-//! `lab logs-endpoint` and `lab faults`: an endpoint as a process of its own, and what goes wrong in it or in a lab.
+//! `lab endpoint` and `lab faults`: an endpoint as a process of its own, and what goes wrong in it or in a lab.
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -22,19 +22,20 @@ use super::{Config, Endpoint};
 /// An endpoint answers such questions from memory.
 const QUESTION_LIMIT: Duration = Duration::from_secs(30);
 
-/// Examples of `lab logs-endpoint`.
+/// Examples of `lab endpoint`.
 pub(crate) const ENDPOINT_HELP: &str = r#"It prints one line when it listens: {"url":"http://…","control_url":"http://…"}, and ends with SIGTERM or SIGINT.
 
 Examples:
-  lab logs-endpoint --listen 127.0.0.1:4580
+  lab endpoint --listen 127.0.0.1:4580
   AWS_ENDPOINT_URL=http://127.0.0.1:4580 AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test aws logs describe-log-groups
-  lab logs-endpoint --latency 50ms --faults faults.json
-  lab logs-endpoint --any-credentials --put-rate 100
+  AWS_ENDPOINT_URL=http://127.0.0.1:4580 AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test aws cloudwatch list-metrics
+  lab endpoint --latency 50ms --faults faults.json
+  lab endpoint --any-credentials --put-rate 100
 
 A file of faults (for each request the first rule that meets it counts; delays and slow bodies add up with it):
   {"seed": 1, "rules": [
     {"operation": "PutLogEvents", "when": {"every": 10}, "kind": {"fail": {"status": 503, "taken": true}}},
-    {"operation": "PutLogEvents", "when": {"probability": 0.05}, "kind": {"reset": {"taken": false}}},
+    {"operation": "PutMetricData", "when": {"probability": 0.05}, "kind": {"reset": {"taken": false}}},
     {"kind": {"delay": {"ms": 50}}}]}
   when   "always" (as if left out), {"first": n}, {"every": n}, {"nth": n}, {"probability": p}
   kind   "throttle" "access-denied" "expired-token" "not-found" "garbage" "truncated" "wrong-length" "reset-on-accept"
@@ -49,9 +50,12 @@ Questions over HTTP, at the control URL (which no fault reaches) and at the endp
   GET /_logs/streams                ["group","stream"] a line
   GET /_logs/events?group=&stream=  {"ts","ingested_us","message"} a line, in order of arrival; from= and limit= for a part
   GET /_logs/arrivals?group=&stream= the event's time in ms and its arrival in µs a line
-  DELETE /_logs/store               forget all groups"#;
+  DELETE /_logs/store               forget all groups
+  GET /_metrics/data?namespace=&metric=  every datum of PutMetricData as it was sent, a line of JSON each, in order of arrival
+  GET /_metrics/dashboards          ["name","body"] a line
+  DELETE /_metrics/store            forget all metrics and dashboards"#;
 
-/// Arguments of `lab logs-endpoint`.
+/// Arguments of `lab endpoint`.
 #[derive(Debug, Args)]
 pub(crate) struct EndpointArgs {
     /// Address to listen on; port 0 takes a free one.
@@ -72,15 +76,18 @@ pub(crate) struct EndpointArgs {
     /// How late each answer is.
     #[arg(long, value_parser = humantime::parse_duration, default_value = "0s")]
     latency: Duration,
-    /// How long after it was taken an event is first shown by GetLogEvents and FilterLogEvents.
+    /// How long after it was taken a log event or a metric datum is first shown.
     #[arg(long, value_parser = humantime::parse_duration, default_value = "0s")]
     visible_after: Duration,
     /// Calls of CreateLogStream in a second; 0: no limit.
-    #[arg(long, default_value_t = super::limits::CREATE_STREAM_PER_SECOND)]
+    #[arg(long, default_value_t = crate::logs::limits::CREATE_STREAM_PER_SECOND)]
     create_stream_rate: u32,
     /// Calls of PutLogEvents in a second; 0: no limit.
     #[arg(long, default_value_t = 0)]
     put_rate: u32,
+    /// Calls of PutMetricData in a second; 0: no limit.
+    #[arg(long, default_value_t = 0)]
+    put_metrics_rate: u32,
     /// What goes wrong from the start: a file of rules, see below.
     #[arg(long, value_name = "FILE")]
     faults: Option<PathBuf>,
@@ -102,6 +109,7 @@ impl EndpointArgs {
                 visible_after: self.visible_after,
                 create_stream_per_second: limit(self.create_stream_rate),
                 put_per_second: limit(self.put_rate),
+                put_metrics_per_second: limit(self.put_metrics_rate),
                 faults: self
                     .faults
                     .as_deref()
@@ -143,7 +151,7 @@ pub(crate) fn serve(args: EndpointArgs) -> Result<u8> {
 pub(crate) enum FaultsOrder {
     /// Print the rules, and how many requests each has met.
     Show,
-    /// Replace the rules by those of a file (its form: `lab logs-endpoint --help`).
+    /// Replace the rules by those of a file (its form: `lab endpoint --help`).
     Set {
         /// The file; `-` reads standard input.
         file: PathBuf,
@@ -152,7 +160,7 @@ pub(crate) enum FaultsOrder {
     Clear,
 }
 
-/// Asks the endpoint at `url` (of `lab logs-endpoint`, or a lab's front door).
+/// Asks the endpoint at `url` (of `lab endpoint`, or a lab's front door).
 pub(crate) fn faults(url: &str, order: FaultsOrder) -> Result<u8> {
     let (method, body) = match order {
         FaultsOrder::Show => ("GET", String::new()),
@@ -181,7 +189,7 @@ fn read_script(file: &Path) -> Result<Script> {
     let text = text.with_context(|| format!("could not read {}", file.display()))?;
     serde_json::from_str(&text).with_context(|| {
         format!(
-            "{} holds no rules; `lab logs-endpoint --help` shows their form",
+            "{} holds no rules; `lab endpoint --help` shows their form",
             file.display()
         )
     })

@@ -19,8 +19,9 @@ use super::service::Service;
 use super::settings::Settings;
 use super::signature::Credentials;
 use super::stats::{Note, Stats};
-use super::store::StoredEvent;
 use crate::front_door::ACCEPT_PAUSE;
+use crate::logs::StoredEvent;
+use crate::metrics::Arrived;
 
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 1024;
@@ -32,7 +33,7 @@ const REOPEN_PAUSE: Duration = Duration::from_millis(10);
 pub struct Config {
     /// Address of the API; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// Address of the harness's questions (`/_logs/`) alone, which no fault and no closed door reaches; port 0 takes a free one.
+    /// Address of the harness's questions (`/_logs/`, `/_metrics/`) alone, which no fault and no closed door reaches; port 0 takes a free one.
     pub control: SocketAddr,
     /// The service's behaviour.
     pub settings: Settings,
@@ -72,7 +73,7 @@ impl Endpoint {
         let served = Arc::clone(&service);
         let (listen, control) = (config.listen, config.control);
         let thread = std::thread::Builder::new()
-            .name("logs-endpoint".into())
+            .name("endpoint".into())
             .spawn(move || {
                 let runtime = tokio::runtime::Builder::new_current_thread()
                     .enable_all()
@@ -164,7 +165,7 @@ impl Endpoint {
     #[must_use]
     pub fn events(&self, group: &str, stream: &str) -> Vec<StoredEvent> {
         let state = self.service.state();
-        let mut stores = state.regions.values().map(|region| &region.store);
+        let mut stores = state.logs.values().map(|region| &region.store);
         stores
             .find_map(|store| store.events(group, stream))
             .unwrap_or_default()
@@ -187,16 +188,35 @@ impl Endpoint {
     #[must_use]
     pub fn group(&self, name: &str) -> Option<(Option<u16>, String)> {
         let state = self.service.state();
-        let mut stores = state.regions.values().map(|region| &region.store);
+        let mut stores = state.logs.values().map(|region| &region.store);
         stores.find_map(|store| {
             let retention_days = store.retention_days(name)?;
             Some((retention_days, store.class(name)?.to_owned()))
         })
     }
 
-    /// Forgets all groups and their events.
+    /// Every metric datum of a namespace, exactly as it was sent, in the order of arrival (region by region).
+    #[must_use]
+    pub fn metric_data(&self, namespace: &str) -> Vec<Arrived> {
+        let state = self.service.state();
+        let stores = state.metrics.values().map(|region| &region.store);
+        let data = stores.flat_map(|store| store.arrived(|known, _| known == namespace));
+        data.collect()
+    }
+
+    /// The body of a dashboard.
+    #[must_use]
+    pub fn dashboard(&self, name: &str) -> Option<String> {
+        self.service
+            .state()
+            .dashboards
+            .body(name)
+            .map(str::to_owned)
+    }
+
+    /// Forgets all groups and their events, all metrics and all dashboards.
     pub fn clear(&self) {
-        self.service.state().regions.clear();
+        self.service.state().forget();
     }
 
     /// Ends it; connections are cut.

@@ -12,7 +12,7 @@ const EPOCH_TIME: u64 = 1;
 
 /// What numbers under a field are. It holds for lists and maps under that field too, down to the next named one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Numbers {
+pub(crate) enum Numbers {
     /// As they are written: with a fraction or without.
     AsWritten,
     /// Seconds since the epoch.
@@ -23,7 +23,7 @@ pub(super) enum Numbers {
 
 /// Why a value has no counterpart.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Untranslatable {
+pub(crate) enum Untranslatable {
     #[error("{0} is not a number that can be stored")]
     NotFinite(String),
     #[error("an integer is out of range")]
@@ -39,22 +39,46 @@ pub(super) enum Untranslatable {
 }
 
 /// CBOR as JSON: times become seconds, byte strings base64, and fields that are null or undefined are left out.
-pub(super) fn to_json(value: &Cbor) -> Result<Json, Untranslatable> {
+pub(crate) fn to_json(value: &Cbor) -> Result<Json, Untranslatable> {
+    translate(value, &|value| float(value).map(Json::Number))
+}
+
+/// As [`to_json`], with the numbers that JSON does not have spelt as AWS's JSON protocols spell them: `"NaN"`, `"Infinity"`, `"-Infinity"`.
+pub(crate) fn to_json_with_all_numbers(value: &Cbor) -> Result<Json, Untranslatable> {
+    translate(value, &|value| {
+        let spelt = || match value {
+            _ if value.is_nan() => "NaN",
+            _ if value > 0.0 => "Infinity",
+            _ => "-Infinity",
+        };
+        Ok(Number::from_f64(value).map_or_else(|| spelt().into(), Json::Number))
+    })
+}
+
+fn translate(
+    value: &Cbor,
+    float: &impl Fn(f64) -> Result<Json, Untranslatable>,
+) -> Result<Json, Untranslatable> {
     Ok(match value {
         Cbor::Null => Json::Null,
         Cbor::Bool(value) => Json::Bool(*value),
         Cbor::Integer(value) => Json::Number(integer(*value)?),
-        Cbor::Float(value) => Json::Number(float(*value)?),
+        Cbor::Float(value) => float(*value)?,
         Cbor::Text(value) => Json::String(value.clone()),
         Cbor::Bytes(value) => Json::String(BASE64.encode(value)),
-        Cbor::Array(values) => Json::Array(values.iter().map(to_json).collect::<Result<_, _>>()?),
+        Cbor::Array(values) => Json::Array(
+            values
+                .iter()
+                .map(|value| translate(value, float))
+                .collect::<Result<_, _>>()?,
+        ),
         Cbor::Map(pairs) => {
             let mut object = serde_json::Map::new();
             for (key, value) in pairs {
                 let Cbor::Text(key) = key else {
                     return Err(Untranslatable::Key);
                 };
-                match to_json(value)? {
+                match translate(value, float)? {
                     Json::Null => {}
                     value => drop(object.insert(key.clone(), value)),
                 }
@@ -62,7 +86,7 @@ pub(super) fn to_json(value: &Cbor) -> Result<Json, Untranslatable> {
             Json::Object(object)
         }
         Cbor::Tag(EPOCH_TIME, inner) => match &**inner {
-            number @ (Cbor::Integer(_) | Cbor::Float(_)) => to_json(number)?,
+            number @ (Cbor::Integer(_) | Cbor::Float(_)) => translate(number, float)?,
             _ => return Err(Untranslatable::Tag(EPOCH_TIME)),
         },
         Cbor::Tag(tag, _) => return Err(Untranslatable::Tag(*tag)),
@@ -71,7 +95,7 @@ pub(super) fn to_json(value: &Cbor) -> Result<Json, Untranslatable> {
 }
 
 /// JSON as CBOR; `numbers_under` says by field name what the numbers under it are.
-pub(super) fn from_json(
+pub(crate) fn from_json(
     value: &Json,
     numbers_under: &impl Fn(&str) -> Option<Numbers>,
 ) -> Result<Cbor, Untranslatable> {

@@ -4,11 +4,17 @@ use std::io::Read as _;
 use std::time::Duration;
 
 use http_body_util::BodyExt as _;
-use hyper::body::{Body as _, Bytes, Incoming};
-use hyper::header::{CONTENT_ENCODING, HeaderMap, HeaderValue};
+use hyper::body::{Body, Bytes};
+use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
 
 use super::error::AwsError;
-use super::limits::BODY_BYTES;
+pub(super) use crate::logs::limits::BODY_BYTES;
+
+/// Whether the body is a form, as in the Query protocol.
+pub(crate) fn is_form(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    kind.is_some_and(|kind| kind.starts_with(b"application/x-www-form-urlencoded"))
+}
 
 /// How a body is packed.
 pub(super) enum Encoding {
@@ -55,8 +61,8 @@ pub(super) enum BodyError {
 }
 
 /// Reads a body to its end.
-pub(super) async fn read_body(
-    mut body: Incoming,
+pub(super) async fn read_body<B: Body<Data = Bytes> + Unpin>(
+    mut body: B,
     into: &mut Vec<u8>,
     bytes_per_second: Option<u64>,
 ) -> Result<(), BodyError> {

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::faults::Script;
-use super::limits::CREATE_STREAM_PER_SECOND;
 use super::signature::Credentials;
+use crate::logs::limits::CREATE_STREAM_PER_SECOND;
 
-/// How the service behaves. `Settings::default()` is CloudWatch Logs with its real limits, at once consistent.
+/// How the service behaves. `Settings::default()` is CloudWatch with its real limits, at once consistent.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Who may ask; `None`: anybody, and signatures are not looked at.
@@ -15,12 +15,14 @@ pub struct Settings {
     pub region: String,
     /// Each answer is this late; the request takes effect at once.
     pub latency: Duration,
-    /// GetLogEvents and FilterLogEvents show events only this long after they were taken (CloudWatch is eventually consistent).
+    /// Events and metric data are shown only this long after they were taken (CloudWatch is eventually consistent).
     pub visible_after: Duration,
     /// Calls of CreateLogStream in a second, per region; `None`: no limit.
     pub create_stream_per_second: Option<u32>,
     /// Calls of PutLogEvents in a second, per region; `None`: no limit. The service's own is a quota of the account.
     pub put_per_second: Option<u32>,
+    /// Calls of PutMetricData in a second, per region; `None`: no limit. The service's own is a quota of the account.
+    pub put_metrics_per_second: Option<u32>,
     /// What goes wrong from the start.
     pub faults: Script,
 }
@@ -34,6 +36,7 @@ impl Default for Settings {
             visible_after: Duration::ZERO,
             create_stream_per_second: Some(CREATE_STREAM_PER_SECOND),
             put_per_second: None,
+            put_metrics_per_second: None,
             faults: Script::default(),
         }
     }

@@ -7,10 +7,10 @@ use hyper::header::{AUTHORIZATION, HeaderMap};
 use sha2::{Digest as _, Sha256};
 
 use super::error::AwsError;
-use super::limits::CLOCK_SKEW_S;
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
-const SERVICE: &str = "logs";
+/// By how much a signature's date may differ from the service's clock (Signature Version 4: five minutes).
+const CLOCK_SKEW_S: i64 = 5 * 60;
 const TERMINATOR: &str = "aws4_request";
 const DATE_HEADER: &str = "x-amz-date";
 const PAYLOAD_HEADER: &str = "x-amz-content-sha256";
@@ -60,13 +60,14 @@ pub(crate) struct Authorization<'h> {
     pub(crate) access_key: &'h str,
     date: &'h str,
     pub(crate) region: &'h str,
+    service: &'h str,
     signed_headers: &'h str,
     signature: &'h str,
 }
 
 impl<'h> Authorization<'h> {
-    /// Reads the header; checks its form and its scope, not the signature.
-    pub(crate) fn read(headers: &'h HeaderMap) -> Result<Self, AwsError> {
+    /// Reads the header; checks its form and that its scope is `wanted`, the API's signing name; not the signature.
+    pub(crate) fn read(headers: &'h HeaderMap, wanted: &str) -> Result<Self, AwsError> {
         let header = headers.get(AUTHORIZATION).ok_or_else(|| {
             AwsError::client(
                 "MissingAuthenticationTokenException",
@@ -103,12 +104,13 @@ impl<'h> Authorization<'h> {
             access_key,
             date,
             region,
+            service,
             signed_headers: parameter("SignedHeaders")?,
             signature: parameter("Signature")?,
         };
-        if service != SERVICE || terminator != TERMINATOR {
+        if service != wanted || terminator != TERMINATOR {
             return Err(invalid(&format!(
-                "Credential should be scoped to correct service: '{SERVICE}'."
+                "Credential should be scoped to correct service: '{wanted}'."
             )));
         }
         Ok(signature)
@@ -132,12 +134,13 @@ impl<'h> Authorization<'h> {
         }
         let canonical = self.canonical(request, &digest);
         let to_sign = format!(
-            "{ALGORITHM}\n{date}\n{}/{}/{SERVICE}/{TERMINATOR}\n{}",
+            "{ALGORITHM}\n{date}\n{}/{}/{}/{TERMINATOR}\n{}",
             self.date,
             self.region,
+            self.service,
             hex(&Sha256::digest(canonical.as_bytes()))
         );
-        let key = [self.date, self.region, SERVICE, TERMINATOR]
+        let key = [self.date, self.region, self.service, TERMINATOR]
             .iter()
             .fold(format!("AWS4{secret_key}").into_bytes(), |key, word| {
                 sign(&key, word)
@@ -297,7 +300,7 @@ mod tests {
             headers,
             body,
         };
-        Authorization::read(headers)?.verify(&request, "secret", now_s)
+        Authorization::read(headers, "logs")?.verify(&request, "secret", now_s)
     }
 
     #[test]
