@@ -68,6 +68,10 @@ pub struct Host {
     pub region: Option<String>,
     /// `eu-west-1a`; known on EC2 only.
     pub zone: Option<String>,
+    /// `ami-…`; known on EC2 only.
+    pub image_id: Option<String>,
+    /// `t3.micro`; known on EC2 only.
+    pub instance_type: Option<String>,
     /// Its tags.
     pub tags: Tags,
 }
@@ -129,6 +133,10 @@ impl Search {
             .ok()
             .filter(|name| !name.is_empty())
             .unwrap_or_else(|| "localhost".into());
+        let (image_id, instance_type) = match &answer {
+            Answer::Given(document) => (document.image_id.clone(), document.instance_type.clone()),
+            _ => (None, None),
+        };
         let (ip, region, zone, tags) = match answer {
             Answer::Given(document) => (
                 document.private_ip,
@@ -156,6 +164,8 @@ impl Search {
             ip: ip.or_else(first_address),
             region,
             zone,
+            image_id,
+            instance_type,
             tags,
         })
     }

@@ -37,6 +37,10 @@ pub mod sample;
 
 pub mod derive;
 
+pub mod spool;
+
+pub mod metering;
+
 // What both lines tell of themselves.
 pub mod status;
 

@@ -446,6 +446,8 @@ mod tests {
             ip: Some([10, 0, 0, 7].into()),
             region: None,
             zone: None,
+            image_id: None,
+            instance_type: None,
             tags: Tags::Known(
                 [
                     ("Name".to_owned(), "shop".to_owned()),

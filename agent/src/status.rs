@@ -35,6 +35,30 @@ pub struct Status {
     pub conserved: bool,
     /// What goes wrong at present, with remedies.
     pub complaints: Vec<String>,
+    /// How metrics stand; `None` if none are configured, or no agent runs.
+    #[serde(default)]
+    pub metrics: Option<Metering>,
+}
+
+/// How metrics stand, since the start.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Metering {
+    /// When the host was last measured, in milliseconds since 1970 UTC.
+    pub measured_unix_ms: Option<i64>,
+    /// Points that wait for CloudWatch, or are under way.
+    pub spooled_points: u64,
+    /// The room that they take on the disk.
+    pub spool_bytes: u64,
+    /// When the oldest of them was measured, in milliseconds since 1970 UTC.
+    pub oldest_unix_ms: Option<i64>,
+    /// Data that CloudWatch took.
+    pub sent: u64,
+    /// Requests that were sent.
+    pub requests: u64,
+    /// Points, or data made of them, that will never be sent, by reason.
+    pub dropped: BTreeMap<String, u64>,
+    /// What went wrong last, if it still does.
+    pub last_error: Option<String>,
 }
 
 impl Status {
@@ -64,6 +88,7 @@ impl Status {
             gone,
             totals,
             complaints,
+            metrics: None,
         }
     }
 

@@ -39,7 +39,7 @@ pub(super) fn explain(place: Place<'_>, account: Account<'_>) -> String {
     let Target { group, stream, .. } = place.target;
     let mut line = format!("{} for {group}", place.action);
     // A group has one class and one retention for all of its streams.
-    if !["CreateLogGroup", "PutRetentionPolicy"].contains(&place.action) {
+    if !["CreateLogGroup", "PutRetentionPolicy"].contains(&place.action) && !stream.is_empty() {
         line.push_str(", stream ");
         line.push_str(stream);
     }
@@ -100,8 +100,12 @@ fn denied(place: Place<'_>, code: &str, account: Account<'_>) -> String {
             None => "check the secret key, and this host's clock (chrony, timedatectl)".into(),
         },
         "AccessDenied" | "AccessDeniedException" | "NotAuthorized" | "UnauthorizedOperation" => {
+            let service = match place.action {
+                "PutMetricData" | "GetMetricStatistics" => "cloudwatch",
+                _ => "logs",
+            };
             format!(
-                "allow logs:{} on {} in the policy of the instance's role",
+                "allow {service}:{} on {} in the policy of the instance's role",
                 place.action, place.target.group
             )
         }

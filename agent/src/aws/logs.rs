@@ -119,33 +119,8 @@ impl Logs {
     /// # Errors
     /// When no region is known, or the file of certificate authorities or the proxy's URL can't be used.
     pub async fn connect(options: &Options) -> Result<Logs, ConnectError> {
-        let http = Http::new(
-            options.ca_bundle.as_deref(),
-            &options.proxy,
-            options.max_connections,
-        )?;
-        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
-            .http_client(http)
-            .identity_cache(
-                IdentityCache::lazy()
-                    .load_timeout(CREDENTIALS_TIMEOUT)
-                    .build(),
-            )
-            .timeout_config(
-                TimeoutConfig::builder()
-                    .connect_timeout(options.timeouts.connect)
-                    .build(),
-            );
-        if let Some(region) = &options.region {
-            loader = loader.region(Region::new(region.clone()));
-        }
-        if let Some(profile) = &options.profile {
-            loader = loader.profile_name(profile);
-        }
-        if let Some(url) = &options.endpoint_url {
-            loader = loader.endpoint_url(url);
-        }
-        let mut logs = Logs::over(&loader.load().await, options)?;
+        let config = load(options, options.endpoint_url.as_deref()).await?;
+        let mut logs = Logs::over(&config, options)?;
         if options.endpoint_url.is_none()
             && let Ok(url) = std::env::var(ENDPOINT_VARIABLE)
         {
@@ -340,6 +315,40 @@ impl Logs {
     }
 }
 
+/// Region, endpoint and credentials, as every AWS tool finds them.
+pub(super) async fn load(
+    options: &Options,
+    endpoint_url: Option<&str>,
+) -> Result<SdkConfig, ConnectError> {
+    let http = Http::new(
+        options.ca_bundle.as_deref(),
+        &options.proxy,
+        options.max_connections,
+    )?;
+    let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .http_client(http)
+        .identity_cache(
+            IdentityCache::lazy()
+                .load_timeout(CREDENTIALS_TIMEOUT)
+                .build(),
+        )
+        .timeout_config(
+            TimeoutConfig::builder()
+                .connect_timeout(options.timeouts.connect)
+                .build(),
+        );
+    if let Some(region) = &options.region {
+        loader = loader.region(Region::new(region.clone()));
+    }
+    if let Some(profile) = &options.profile {
+        loader = loader.profile_name(profile);
+    }
+    if let Some(url) = endpoint_url {
+        loader = loader.endpoint_url(url);
+    }
+    Ok(loader.load().await)
+}
+
 /// "The index of the last log event that is too old. This field is exclusive."
 fn rejected(info: &RejectedLogEventsInfo) -> RejectedInfo {
     let index = |index: Option<i32>| index.and_then(|index| usize::try_from(index).ok());
@@ -351,7 +360,7 @@ fn rejected(info: &RejectedLogEventsInfo) -> RejectedInfo {
 }
 
 /// The body as gzip; as it is, should that fail, which writing to memory does not.
-fn compressed(body: &Bytes) -> Finished {
+pub(super) fn compressed(body: &Bytes) -> Finished {
     // Lines compress about tenfold at the fastest level already.
     let mut gzip = flate2::write::GzEncoder::new(
         Vec::with_capacity(body.len() / 8),

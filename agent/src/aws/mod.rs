@@ -13,6 +13,7 @@ mod explain;
 mod failure;
 mod http;
 mod logs;
+mod metrics;
 mod query;
 mod read_back;
 
@@ -20,3 +21,4 @@ pub(crate) use explain::causes;
 pub use failure::{Failure, FailureKind, RejectedInfo};
 pub use http::{Http, HttpError, Proxy};
 pub use logs::{ConnectError, Logs, Options, Timeouts};
+pub use metrics::Metrics;

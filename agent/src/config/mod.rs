@@ -16,6 +16,7 @@ use jiff::tz::TimeZone;
 use crate::aws;
 use crate::batch;
 use crate::frame;
+use crate::metering;
 use crate::names::Template;
 use crate::ship;
 use crate::stamp::Format;
@@ -40,6 +41,8 @@ pub struct Settings {
     pub limits: Limits,
     /// When and how events are sent.
     pub ship: Ship,
+    /// What is measured; `None` sends no metrics.
+    pub metrics: Option<metering::Settings>,
     /// The log files, one entry for each `[[file]]`.
     pub files: Vec<FileSettings>,
 }
@@ -85,6 +88,7 @@ impl Default for Settings {
             },
             limits,
             ship: Ship::default(),
+            metrics: None,
             files: Vec::new(),
         }
     }

@@ -102,7 +102,7 @@ fn the_ready_made_files_are_valid_and_get_along_with_each_other() {
 #[test]
 fn the_example_says_the_defaults() {
     let example = parsed(EXAMPLE, &[]).unwrap();
-    let silent = parsed("[[file]]\npath = \"/var/log/syslog\"", &[]).unwrap();
+    let silent = parsed("[metrics]\n[[file]]\npath = \"/var/log/syslog\"", &[]).unwrap();
     assert_eq!(format!("{example:#?}"), format!("{silent:#?}"));
     assert_eq!(silent.files.len(), 1);
 }
@@ -190,4 +190,29 @@ fn broken_toml_hides_no_other_file_and_blames_nobody_for_what_it_hides() {
     assert!(problems.contains("not valid TOML"), "{problems}");
     assert!(problems.contains("did you mean `path`?"), "{problems}");
     assert!(!problems.contains("names no log file"), "{problems}");
+}
+
+#[test]
+fn without_its_table_nothing_is_measured_and_below_a_minute_it_is_stored_by_the_second() {
+    let file = "[[file]]\npath = \"/a\"";
+    assert!(parsed(file, &[]).unwrap().metrics.is_none());
+    let of = |text: &str| parsed(&format!("[metrics]\n{text}\n{file}"), &[]);
+    let settings = |text: &str| of(text).unwrap().metrics.unwrap();
+    assert_eq!(settings("").resolution_s, 60);
+    assert_eq!(settings("interval = \"10s\"").resolution_s, 1);
+    let sets = settings("interval = \"1s\"\nresolution = \"60s\"");
+    assert_eq!((sets.interval.as_secs(), sets.resolution_s), (1, 60));
+    for (wrong, told) in [
+        ("interval = \"7s\"", "must divide a minute"),
+        ("interval = \"500ms\"", "must be from 1s to 1h"),
+        ("namespace = \"AWS/EC2\"", "which is Amazon's"),
+        ("collect = [\"cpuu\"]", "did you mean"),
+        ("dimensions = [\"Instance\"]", "must be `InstanceId`"),
+        ("rollups = [\"a\"]", "a list of lists"),
+        ("spool = \"1kB\"", "must be from 1MiB"),
+        ("per_core = 1", "true or false"),
+    ] {
+        let problems = of(wrong).unwrap_err();
+        assert!(problems.contains(told), "{wrong}: {problems}");
+    }
 }

@@ -72,6 +72,8 @@ pub(super) struct Document {
     pub(super) private_ip: Option<Ipv4Addr>,
     pub(super) region: Option<String>,
     pub(super) zone: Option<String>,
+    pub(super) image_id: Option<String>,
+    pub(super) instance_type: Option<String>,
     pub(super) tags: Tags,
 }
 
@@ -83,6 +85,8 @@ struct Identity {
     private_ip: Option<Ipv4Addr>,
     region: Option<String>,
     availability_zone: Option<String>,
+    image_id: Option<String>,
+    instance_type: Option<String>,
 }
 
 /// Asks, for a bounded time.
@@ -122,6 +126,8 @@ async fn read(metadata: &Metadata) -> Result<Document, String> {
         private_ip: identity.private_ip,
         region: identity.region,
         zone: identity.availability_zone,
+        image_id: identity.image_id,
+        instance_type: identity.instance_type,
         tags: tags(&client).await?,
     })
 }

@@ -29,6 +29,8 @@ fn engine(settings: &Settings, state: State) -> Engine {
         ip: None,
         region: None,
         zone: None,
+        image_id: None,
+        instance_type: None,
         tags: Tags::Known(std::collections::BTreeMap::new()),
     };
     Engine::open(settings, Arc::new(host), state, at(0), Arc::new(|| {})).unwrap()

@@ -10,6 +10,7 @@ mod keeper;
 mod systemd;
 
 use std::cell::Cell;
+use std::future::Future;
 use std::io;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,15 +22,18 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::{oneshot, watch};
 use tokio::task::LocalSet;
 
-use crate::aws::{self, Logs};
+use crate::aws::{self, Logs, Metrics};
 use crate::clock::Now;
 use crate::config::Settings;
 use crate::exit::Exit;
+use crate::host::{Host, Search};
 use crate::log::{Level, Log, chain};
 use crate::memory;
+use crate::metering::Meter;
 use crate::pipeline::{self, Engine, Notice, Step};
 use crate::ship::{Answer, What};
 use crate::signals;
+use crate::status::Status;
 use crate::status::socket::Socket;
 
 use inbox::{Inbox, Message};
@@ -159,13 +163,17 @@ async fn serve(
 
     going.set(true);
 
+    let meter = measure(settings, &host, clock, &inbox, log).await?;
     match Socket::open(&settings.state_dir) {
         Ok(socket) => {
             let asked = Arc::clone(&inbox);
             tokio::task::spawn_local(socket.serve(move || {
-                let (reply, answer) = oneshot::channel();
-                asked.push(Message::Report(reply));
-                async move { answer.await.ok() }
+                let (answer, meter) = (report(&asked), meter.clone());
+                async move {
+                    let mut status = answer.await?;
+                    status.metrics = meter.map(|meter| meter.status());
+                    Some(status)
+                }
             }));
         }
         Err(error) => log.say(Level::Warning, &chain(&error)),
@@ -187,6 +195,37 @@ async fn serve(
     driving.join().map_err(|_| RunError::Broken)?;
     keeping.join().map_err(|_| RunError::Broken)?;
     Ok(outcome)
+}
+
+/// Begins to measure, if that is wanted.
+async fn measure(
+    settings: &Settings,
+    host: &Arc<Host>,
+    clock: Clock,
+    inbox: &Arc<Inbox>,
+    log: &Log,
+) -> Result<Option<Rc<Meter>>, RunError> {
+    let Some(metrics) = &settings.metrics else {
+        return Ok(None);
+    };
+    let client = Metrics::connect(&settings.aws, metrics.endpoint_url.as_deref()).await?;
+    let meter = Meter::open(metrics.clone(), client, &settings.state_dir, host, log);
+    let asked = Arc::clone(inbox);
+    tokio::task::spawn_local(Rc::clone(&meter).measure(
+        Arc::clone(host),
+        Search::from_environment(settings.instance_id.clone()),
+        move || clock.now(),
+        move || report(&asked),
+    ));
+    tokio::task::spawn_local(Rc::clone(&meter).send(move || clock.now()));
+    Ok(Some(meter))
+}
+
+/// Asks the engine how things stand.
+fn report(inbox: &Inbox) -> impl Future<Output = Option<Status>> + use<> {
+    let (reply, answer) = oneshot::channel();
+    inbox.push(Message::Report(reply));
+    async move { answer.await.ok() }
 }
 
 fn tell(log: &Log, notice: &Notice) {

@@ -9,10 +9,10 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 
 /// Random numbers for jitter (SplitMix64, Steele et al. 2014): small, seeded, and good enough to be spread.
 #[derive(Debug)]
-pub(super) struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Random(seed)
     }
 
@@ -25,7 +25,7 @@ impl Random {
     }
 
     /// Exponential backoff with full jitter: anything from nothing to `cap`, or to `100 ms · 2^attempt` as long as that is less.
-    pub(super) fn backoff(&mut self, attempt: u32, cap: Duration) -> Duration {
+    pub(crate) fn backoff(&mut self, attempt: u32, cap: Duration) -> Duration {
         let bound = BASE
             .saturating_mul(1_u32.checked_shl(attempt).unwrap_or(u32::MAX))
             .min(cap);

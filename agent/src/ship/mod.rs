@@ -14,7 +14,7 @@
 //! **Pressure.** All targets share one window of calls: it halves on throttles, and is one call, a probe, while nobody answers.
 
 mod answers;
-mod backoff;
+pub(crate) mod backoff;
 mod calls;
 mod complaints;
 mod decide;

@@ -15,6 +15,10 @@ pub fn human(status: &Status) -> String {
     }
     text.push_str("\n\n");
     text.push_str(&balance(status));
+    if let Some(metrics) = &status.metrics {
+        text.push_str("\n\n");
+        text.push_str(&metering(metrics, status.taken_unix_ms));
+    }
     for complaint in &status.complaints {
         // Writing to a String can't fail.
         let _ = write!(text, "\n\n! {}", complaint.replace('\n', "\n  "));
@@ -163,6 +167,30 @@ fn balance(status: &Status) -> String {
         text.push_str(
             "\n! the account does not add up: a defect of the agent; please report it with the output of `baker-agent status --output json`",
         );
+    }
+    text
+}
+
+fn metering(metrics: &super::Metering, now_ms: i64) -> String {
+    let since = |at_ms: i64| age(u64::try_from(now_ms - at_ms).unwrap_or(0));
+    let measured = metrics.measured_unix_ms.map_or_else(
+        || "not yet measured".into(),
+        |at| format!("measured {} ago", since(at)),
+    );
+    let mut text = format!(
+        "metrics: {measured}; {} sent in {}; {} waiting",
+        metrics.sent,
+        counted(metrics.requests, "request"),
+        metrics.spooled_points,
+    );
+    if let Some(oldest) = metrics.oldest_unix_ms {
+        let _ = write!(text, ", the oldest for {}", since(oldest));
+    }
+    if let Some(dropped) = listed(&metrics.dropped) {
+        let _ = write!(text, "\n  dropped: {dropped}");
+    }
+    if let Some(error) = &metrics.last_error {
+        let _ = write!(text, "\n  ! {error}");
     }
     text
 }

@@ -94,6 +94,8 @@ impl World {
             ip: None,
             region: None,
             zone: None,
+            image_id: None,
+            instance_type: None,
             tags: Tags::Known(std::collections::BTreeMap::new()),
         };
         let mut world = Self {

@@ -3,6 +3,7 @@
 mod agent;
 mod conflicts;
 mod file;
+mod metrics;
 mod rules;
 mod said;
 mod table;
@@ -25,6 +26,7 @@ const DOCUMENT: &[Key] = &[
     key("agent", "{ region = \"eu-west-1\" }"),
     key("limits", "{ in_flight = 8 }"),
     key("ship", "{ flush_interval = \"500ms\" }"),
+    key("metrics", "{ interval = \"60s\" }"),
     key("defaults", "{ group = \"jenkins.domain.com\" }"),
     INCLUDED[0],
 ];
@@ -36,6 +38,7 @@ pub(super) fn tables() -> Vec<(&'static str, Vec<Key>)> {
         ("[agent]", agent::AGENT.to_vec()),
         ("[limits]", agent::LIMITS.to_vec()),
         ("[ship]", agent::SHIP.to_vec()),
+        ("[metrics]", metrics::METRICS.to_vec()),
         ("[defaults]", said::SHARED.to_vec()),
         ("[[file]]", file::OWN.to_vec()),
     ]
@@ -56,6 +59,7 @@ pub(super) fn parse(
     named |= !read(main, &mut problems, |file, document| {
         let top = Table::strict(file, "the configuration", 0..0, document, DOCUMENT);
         agent::read(&top, &mut settings);
+        metrics::read(&top, &mut settings);
         defaults = Said::defaults(&top);
         entries.extend(file::read_files(&top));
         named |= top.has("file");
