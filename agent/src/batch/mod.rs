@@ -109,6 +109,13 @@ impl Batcher {
         }
     }
 
+    /// Other limits from now on. What is open or sealed stays as it is.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.pool.set_limit(limits.memory_bytes);
+        self.pace.set_rate(limits.requests_per_second);
+        self.limits = limits;
+    }
+
     /// Adds an event: `span` is what it is made of in its file, `unix_ms` its time in milliseconds since 1970.
     ///
     /// What is more than two hours ahead is not refused but gets the time of its reading, and is counted

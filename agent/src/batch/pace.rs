@@ -23,6 +23,11 @@ impl Pace {
         }
     }
 
+    /// From now on.
+    pub(super) fn set_rate(&mut self, requests_per_second: u32) {
+        self.interval = Pace::new(requests_per_second).interval;
+    }
+
     /// The instant from which a batch that is due at `due` may leave.
     pub(super) fn opens(&self, due: Duration) -> Duration {
         let paced = (self.next + self.interval).saturating_sub(BURST.max(self.interval));

@@ -33,13 +33,17 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    /// One body's worth is kept back: sorting a batch needs a second body for a moment.
     pub(super) fn new(memory_bytes: usize) -> Self {
         Pool {
-            limit: memory_bytes.max(MEMORY_BYTES_MIN) - BODY_BYTES_MAX,
+            limit: limit(memory_bytes),
             used: 0,
             free: Vec::new(),
         }
+    }
+
+    /// From now on. What is in use beyond it comes back before anything more is given.
+    pub(super) fn set_limit(&mut self, memory_bytes: usize) {
+        self.limit = limit(memory_bytes);
     }
 
     pub(super) fn limit(&self) -> usize {
@@ -139,6 +143,11 @@ impl Pool {
         self.used += bytes;
         true
     }
+}
+
+/// What bodies may take of so much memory: one body's worth is kept back, because sorting a batch needs a second one for a moment.
+fn limit(memory_bytes: usize) -> usize {
+    memory_bytes.max(MEMORY_BYTES_MIN) - BODY_BYTES_MAX
 }
 
 /// Bodies double up to the size that a full batch has. Beyond it stands only a single event, which gets what it needs.

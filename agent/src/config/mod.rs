@@ -75,6 +75,30 @@ pub struct Ship {
     pub drain: Duration,
 }
 
+impl Settings {
+    /// What differs in `other` and stands for as long as the agent runs: the ledger belongs to it, or batches that are under
+    /// way. As it is named in the configuration.
+    #[must_use]
+    pub fn fixed(&self, other: &Self) -> Vec<&'static str> {
+        let (aws, theirs) = (&self.aws, &other.aws);
+        [
+            ("agent.state_dir", self.state_dir != other.state_dir),
+            ("agent.instance_id", self.instance_id != other.instance_id),
+            ("agent.region", aws.region != theirs.region),
+            (
+                "agent.endpoint_url",
+                aws.endpoint_url != theirs.endpoint_url,
+            ),
+            ("agent.profile", aws.profile != theirs.profile),
+            ("agent.ca_bundle", aws.ca_bundle != theirs.ca_bundle),
+            ("ship.compression", aws.gzip != theirs.gzip),
+        ]
+        .into_iter()
+        .filter_map(|(name, differs)| differs.then_some(name))
+        .collect()
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         let limits = Limits::default();

@@ -16,7 +16,7 @@ pub const DEFAULT_HOLD: Duration = Duration::from_secs(5);
 /// How long an event of several lines waits for the next line: a trace is written at once.
 pub const DEFAULT_MULTILINE_HOLD: Duration = Duration::from_secs(1);
 
-/// How the bytes of a file become events.
+/// How the bytes of a file become events. Two are equal if they make the same events of the same bytes.
 #[derive(Debug, Clone)]
 pub struct Rules {
     /// Set where events have several lines.
@@ -76,6 +76,24 @@ impl Rules {
 #[derive(Debug, Clone)]
 pub struct Multiline {
     start: Regex,
+}
+
+impl PartialEq for Rules {
+    fn eq(&self, other: &Self) -> bool {
+        let start = |rules: &Self| {
+            rules
+                .multiline
+                .as_ref()
+                .map(|m| m.start.as_str().to_owned())
+        };
+        let texts =
+            |patterns: &Option<Patterns>| patterns.as_ref().map(|p| p.0.patterns().to_vec());
+        start(self) == start(other)
+            && texts(&self.include) == texts(&other.include)
+            && texts(&self.exclude) == texts(&other.exclude)
+            && self.max_event_bytes == other.max_event_bytes
+            && self.hold == other.hold
+    }
 }
 
 impl Multiline {

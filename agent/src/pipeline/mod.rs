@@ -11,6 +11,7 @@ mod books;
 mod plan;
 mod read;
 mod recall;
+mod reconfigure;
 mod recover;
 mod report;
 mod reread;
@@ -96,6 +97,36 @@ pub enum OpenError {
     Files(#[from] tail::OpenError),
 }
 
+/// What each stage may take.
+struct Limits {
+    files: tail::Limits,
+    batches: batch::Limits,
+    calls: ship::Limits,
+}
+
+impl Limits {
+    fn of(settings: &Settings) -> Self {
+        Self {
+            files: tail::Limits {
+                open_files: settings.limits.open_files,
+                backlog_bytes: settings.limits.backlog_bytes,
+                backlog_files: settings.limits.backlog_files,
+                tick: (settings.ship.flush_interval / 2).clamp(TICK_MIN, TICK_MAX),
+                ..tail::Limits::default()
+            },
+            batches: batch::Limits {
+                flush: settings.ship.flush_interval,
+                memory_bytes: settings.limits.memory_bytes,
+                requests_per_second: settings.limits.requests_per_second,
+            },
+            calls: ship::Limits {
+                in_flight: settings.limits.in_flight,
+                settle: settings.ship.settle,
+            },
+        }
+    }
+}
+
 impl Step {
     /// Whether `records` have to be durable before `calls` are performed: a batch is about to leave, or more is known of what
     /// tells a generation from others. The next life finds its rotated copies by that alone.
@@ -137,22 +168,11 @@ impl Engine {
         let plans: Vec<Plan> = settings.files.iter().map(Plan::new).collect();
         let sets = settings.files.iter().map(|file| file.set.clone()).collect();
         let known = state.known().into_iter().map(known).collect();
-        let limits = tail::Limits {
-            open_files: settings.limits.open_files,
-            backlog_bytes: settings.limits.backlog_bytes,
-            backlog_files: settings.limits.backlog_files,
-            tick: (settings.ship.flush_interval / 2).clamp(TICK_MIN, TICK_MAX),
-            ..tail::Limits::default()
-        };
-        let batches = batch::Limits {
-            flush: settings.ship.flush_interval,
-            memory_bytes: settings.limits.memory_bytes,
-            requests_per_second: settings.limits.requests_per_second,
-        };
-        let calls = ship::Limits {
-            in_flight: settings.limits.in_flight,
-            settle: settings.ship.settle,
-        };
+        let Limits {
+            files: limits,
+            batches,
+            calls,
+        } = Limits::of(settings);
         Ok(Self {
             plans,
             host,

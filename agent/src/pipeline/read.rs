@@ -26,6 +26,13 @@ pub(super) struct Stash {
     message: String,
 }
 
+impl Stash {
+    /// Whose bytes it holds.
+    pub(super) fn generation(&self) -> GenerationId {
+        self.span.generation
+    }
+}
+
 /// Where a turn ended.
 enum Turn {
     /// There may be more at once.

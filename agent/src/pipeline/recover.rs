@@ -15,7 +15,6 @@ use crate::ship::{Match, Restored};
 use super::Engine;
 use super::reread::{Unread, reread};
 use super::send::landing;
-use super::source::done_after;
 
 /// Files may be rotated between the look and the reading; they are not rotated this often in a row.
 const LOOKS_MAX: u32 = 8;
@@ -163,9 +162,14 @@ impl Engine {
             batch: intent.batch,
         });
         for part in &intent.parts {
-            if let Some(source) = self.sources.get_mut(&part.span.generation) {
-                source.at = source.at.min(part.span.start);
-                source.done = done_after(&self.books.state, part.span.generation, source.at);
+            let generation = part.span.generation;
+            let Some(at) = self.sources.get(&generation).map(|source| source.at) else {
+                continue;
+            };
+            let at = at.min(part.span.start);
+            let done = self.done_after(generation, at);
+            if let Some(source) = self.sources.get_mut(&generation) {
+                (source.at, source.done) = (at, done);
             }
         }
     }

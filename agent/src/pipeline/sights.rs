@@ -10,7 +10,7 @@ use crate::stamp::Stamper;
 use crate::tail::Sight;
 use crate::target::Target;
 
-use super::source::{Source, done_after};
+use super::source::Source;
 use super::{Engine, reread};
 
 /// A generation that is to be read from now on.
@@ -36,6 +36,8 @@ impl Engine {
                 let Some(target) = self.target(set, &path) else {
                     return;
                 };
+                // Its names could not be resolved before, perhaps.
+                self.troubles.clear(&path.display().to_string());
                 if !resumed {
                     self.books.record(Record::Found {
                         generation: id,
@@ -113,7 +115,7 @@ impl Engine {
     }
 
     /// The stream of a file, as its names are configured.
-    fn target(&mut self, set: usize, path: &Path) -> Option<Arc<Target>> {
+    pub(super) fn target(&mut self, set: usize, path: &Path) -> Option<Arc<Target>> {
         match self.plans[set].target(&self.host, path) {
             Ok(target) => {
                 let shared = self
@@ -138,6 +140,7 @@ impl Engine {
             target,
             from,
         } = begin;
+        let done = self.done_after(id, from);
         let plan = &self.plans[set];
         let framer = reread::framer_at(&mut self.files, plan, id, from);
         let stamper = Stamper::new(plan.format.clone(), plan.zone.clone());
@@ -151,7 +154,7 @@ impl Engine {
             size: from,
             ended: false,
             grown: now.monotonic,
-            done: done_after(&self.books.state, id, from),
+            done,
             queued: false,
         };
         self.sources.insert(id, source);
@@ -162,13 +165,25 @@ impl Engine {
     /// [`Engine::recover`].
     fn pass(&mut self, span: Span, fate: Fate) {
         let generation = span.generation;
+        let framed = self.framed(generation);
         let mut at = span.start;
         while let Some(gap) = self
             .books
             .gap(generation, at)
             .filter(|gap| gap.start < span.end)
         {
-            let end = gap.end.map_or(span.end, |end| end.min(span.end));
+            let mut end = gap.end.map_or(span.end, |end| end.min(span.end));
+            // What is framed will be sent, whatever becomes of the file.
+            if let Some(next) = framed
+                .iter()
+                .find(|framed| framed.end > gap.start && framed.start < end)
+            {
+                if next.start <= gap.start {
+                    at = next.end;
+                    continue;
+                }
+                end = next.start;
+            }
             self.books.settle(
                 Span {
                     generation,

@@ -85,6 +85,18 @@ impl Gate {
         }
     }
 
+    /// Another bound from now on; what was learnt of the service stays.
+    pub(super) fn set_max(&mut self, in_flight: usize) {
+        let max = in_flight.max(1) as f64;
+        if max > self.max {
+            // The way there is found as after a throttle.
+            self.threshold = self.threshold.max(self.max);
+        }
+        self.max = max;
+        self.window = self.window.min(max);
+        self.threshold = self.threshold.min(max);
+    }
+
     /// How many calls may be under way.
     pub(super) fn window(&self) -> usize {
         self.window as usize

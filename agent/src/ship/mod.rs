@@ -145,6 +145,12 @@ impl Shipping {
         }
     }
 
+    /// Other limits from now on. What is under way is not touched.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.gate.set_max(limits.in_flight);
+        self.limits = limits;
+    }
+
     /// Takes a batch to be shipped.
     pub fn offer(&mut self, batch: Batch) {
         self.insert(Job::new(batch));

@@ -33,11 +33,26 @@ pub struct Format {
     pub(super) ways: Vec<Way>,
 }
 
+impl PartialEq for Format {
+    fn eq(&self, other: &Self) -> bool {
+        let same = |(one, other): (&Way, &Way)| {
+            one.items == other.items && one.is_at_start() == other.is_at_start()
+        };
+        self.ways.len() == other.ways.len() && self.ways.iter().zip(&other.ways).all(same)
+    }
+}
+
 /// One way to write a stamp.
 #[derive(Debug, Clone)]
 pub(super) struct Way {
     pub(super) items: Vec<Item>,
     lead: Lead,
+}
+
+impl Way {
+    fn is_at_start(&self) -> bool {
+        matches!(self.lead, Lead::Start)
+    }
 }
 
 /// What a stamp begins with: so it is looked for.

@@ -30,6 +30,22 @@ pub(super) struct Set {
     pub(super) fresh: bool,
 }
 
+impl Set {
+    /// Makes sets ready. Those that `known` says nothing of are fresh.
+    pub(super) fn compile_all(sets: Vec<FileSet>, known: &[Known]) -> Result<Vec<Set>, OpenError> {
+        let compile = |set: FileSet| {
+            let name = set.patterns.first().ok_or(OpenError::Empty)?.clone();
+            Ok(Set {
+                fresh: !known.iter().any(|known| known.set == name),
+                patterns: Patterns::compile(&set.patterns, &set.exclude)?,
+                start: set.start,
+                name,
+            })
+        };
+        sets.into_iter().map(compile).collect()
+    }
+}
+
 /// All files that are followed.
 pub struct Files {
     pub(super) sets: Vec<Set>,
@@ -42,7 +58,8 @@ pub struct Files {
     pub(super) generations: HashMap<GenerationId, Generation>,
     pub(super) by_node: HashMap<Node, GenerationId>,
     pub(super) next_id: u64,
-    known: Option<Vec<Known>>,
+    /// What the next look is to take up: what the ledger remembers.
+    pub(super) known: Option<Vec<Known>>,
     pub(super) sights: Vec<Sight>,
     troubles: BTreeMap<PathBuf, String>,
     pub(super) refused: HashSet<DirectoryId>,
@@ -109,20 +126,8 @@ impl Files {
         limits: Limits,
         bell: Arc<dyn Fn() + Send + Sync>,
     ) -> Result<Files, OpenError> {
-        let sets = sets
-            .into_iter()
-            .map(|set| {
-                let name = set.patterns.first().ok_or(OpenError::Empty)?.clone();
-                Ok(Set {
-                    fresh: !known.iter().any(|known| known.set == name),
-                    patterns: Patterns::compile(&set.patterns, &set.exclude)?,
-                    start: set.start,
-                    name,
-                })
-            })
-            .collect::<Result<Vec<_>, OpenError>>()?;
         Ok(Files {
-            sets,
+            sets: Set::compile_all(sets, &known)?,
             limits,
             directories: Directories::new(Doorbell::new(bell)),
             walked: HashSet::new(),

@@ -24,6 +24,7 @@ mod generation;
 mod identity;
 mod looking;
 mod reading;
+mod reconfigure;
 mod resume;
 mod rotation;
 mod siblings;

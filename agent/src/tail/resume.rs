@@ -135,9 +135,9 @@ impl Files {
         }
     }
 
-    /// The slot that a known generation belongs to: that of its path, or of the file that its path is a rotated copy of.
+    /// The slot that a known generation belongs to: that of its path, or of the file that its path is a rotated copy of,
+    /// whichever set means that now.
     fn slot_of(&mut self, known: &Known, now: Duration) -> Option<usize> {
-        let set = self.sets.iter().position(|set| set.name == known.set)?;
         if let Some(&index) = self.by_path.get(&known.path) {
             return Some(index);
         }
@@ -152,6 +152,7 @@ impl Files {
         if let Some(&index) = bases.iter().find_map(|base| self.by_path.get(base)) {
             return Some(index);
         }
+        let set = self.sets.iter().position(|set| set.name == known.set)?;
         let patterns = &self.sets[set].patterns;
         let path = bases
             .into_iter()
@@ -189,6 +190,10 @@ impl Files {
     }
 
     fn resume_slot(&mut self, index: usize, mut known: Vec<Known>, now: Duration) {
+        if let Some(Some(slot)) = self.slots.get_mut(index) {
+            // The ledger tells where to go on, even if its set has another name now.
+            slot.start_at = None;
+        }
         let mut places = self.places(index, now);
         let own = places
             .iter()

@@ -128,16 +128,25 @@ impl Files {
             let over = self.slots[index]
                 .as_ref()
                 .is_some_and(|slot| !slot.meant && slot.is_idle() && !self.has_siblings(slot));
-            if over && let Some(slot) = self.slots[index].take() {
-                self.by_path.remove(&slot.path);
-                if let Some(members) = self.members.get_mut(&slot.directory) {
-                    members.slots.retain(|&other| other != index);
-                    if members.slots.is_empty() {
-                        self.members.remove(&slot.directory);
-                    }
-                }
-                self.clear(&slot.path);
+            if over {
+                self.remove_slot(index);
             }
         }
+    }
+
+    /// Drops a slot, and not what stands there.
+    pub(super) fn remove_slot(&mut self, index: usize) {
+        let Some(slot) = self.slots[index].take() else {
+            return;
+        };
+        self.by_path.remove(&slot.path);
+        if let Some(members) = self.members.get_mut(&slot.directory) {
+            members.slots.retain(|&other| other != index);
+            if members.slots.is_empty() {
+                self.members.remove(&slot.directory);
+            }
+        }
+        self.copying.remove(&index);
+        self.clear(&slot.path);
     }
 }
