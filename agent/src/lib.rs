@@ -11,6 +11,8 @@ pub mod log;
 
 pub mod signals;
 
+pub mod service;
+
 // The stages in one line, then each of them.
 pub mod pipeline;
 

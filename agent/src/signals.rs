@@ -1,4 +1,4 @@
-//! SIGTERM and Ctrl-C: the first asks the agent to end, the second ends it.
+//! SIGTERM and Ctrl-C: the first asks the agent to end, the second ends it. SIGHUP: read the configuration anew.
 
 use std::io;
 use std::thread;
@@ -10,15 +10,25 @@ use crate::exit::Exit;
 /// A stack for a thread that waits and calls one function.
 const STACK_BYTES: usize = 64 * 1024;
 
-/// From now on, the first SIGTERM or SIGINT calls `drain` and the second ends the process at once with
-/// [`Exit::Interrupted`]. Nothing is lost by either: the ledger is always as durable as it has to be.
+/// What somebody asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// Read the configuration anew.
+    Reload,
+    /// Send what was read, and end.
+    Stop,
+}
+
+/// From now on, each SIGHUP and the first SIGTERM or SIGINT call `act`, and the second of these ends the process at once with
+/// [`Exit::Interrupted`]. Nothing is lost by that: the ledger is always as durable as it has to be.
 ///
 /// To be called before any other thread is started: each inherits that it is not interrupted.
 ///
 /// # Errors
 /// When the thread that waits for signals can't be started.
-pub fn listen(drain: impl FnOnce() + Send + 'static) -> io::Result<()> {
+pub fn listen(act: impl Fn(Asked) + Send + 'static) -> io::Result<()> {
     let mut signals = SigSet::empty();
+    signals.add(Signal::SIGHUP);
     signals.add(Signal::SIGTERM);
     signals.add(Signal::SIGINT);
     signals.thread_block()?;
@@ -26,12 +36,17 @@ pub fn listen(drain: impl FnOnce() + Send + 'static) -> io::Result<()> {
         .name("signals".into())
         .stack_size(STACK_BYTES)
         .spawn(move || {
+            let mut stopping = false;
             // Waiting for signals that exist does not fail.
-            if signals.wait().is_ok() {
-                drain();
-            }
-            if signals.wait().is_ok() {
-                std::process::exit(Exit::Interrupted.code().into());
+            while let Ok(signal) = signals.wait() {
+                match signal {
+                    Signal::SIGHUP => act(Asked::Reload),
+                    _ if stopping => std::process::exit(Exit::Interrupted.code().into()),
+                    _ => {
+                        stopping = true;
+                        act(Asked::Stop);
+                    }
+                }
             }
         })?;
     Ok(())

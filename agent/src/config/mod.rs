@@ -92,6 +92,7 @@ impl Settings {
             ("agent.profile", aws.profile != theirs.profile),
             ("agent.ca_bundle", aws.ca_bundle != theirs.ca_bundle),
             ("ship.compression", aws.gzip != theirs.gzip),
+            ("metrics", self.metrics != other.metrics),
         ]
         .into_iter()
         .filter_map(|(name, differs)| differs.then_some(name))

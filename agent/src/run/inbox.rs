@@ -1,8 +1,10 @@
 //! What the engine's thread waits on: answers, requests, and a bell.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use crate::config::Settings;
+use crate::pipeline::OpenError;
 use crate::ship::{Answer, CallId};
 use crate::status::Status;
 
@@ -16,8 +18,15 @@ pub(super) enum Message {
     Ledger(Option<String>),
     /// Somebody asks how things stand.
     Report(tokio::sync::oneshot::Sender<Status>),
-    /// Read to the end, ship, and stop by this instant at the latest.
-    Drain(Instant),
+    /// Are you there? To be passed on to the ledger's thread.
+    Beat(u64),
+    /// Go on with other settings. Answered when that is so, or can't be.
+    Reconfigure(
+        Arc<Settings>,
+        tokio::sync::oneshot::Sender<Result<(), OpenError>>,
+    ),
+    /// Read to the end, ship, and stop; within the limit that is configured.
+    Drain,
 }
 
 #[derive(Default)]

@@ -14,6 +14,7 @@ use crate::pipeline::Step;
 use crate::ship::{Call, What};
 
 use super::inbox::{Inbox, Message};
+use super::pulse::Pulse;
 
 /// Between two tries to write the ledger, on a disk that is full or broken. Nothing is shipped meanwhile.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
@@ -24,25 +25,44 @@ pub(super) struct Outgoing {
     pub(super) sha256: Option<[u8; 32]>,
 }
 
+/// What the engine hands on.
+pub(super) enum Work {
+    /// Records and calls.
+    Step(Step),
+    /// A question whether anybody is there, by its number.
+    Beat(u64),
+}
+
 /// Writes down each step and hands on its calls, until the engine is gone.
 pub(super) struct Keeper {
     pub(super) store: Store,
     /// The same fold as the engine's, for compaction; here with the hashes.
     pub(super) state: State,
-    pub(super) steps: Receiver<Step>,
+    pub(super) steps: Receiver<Work>,
     pub(super) calls: UnboundedSender<Outgoing>,
     pub(super) inbox: Arc<Inbox>,
+    /// Where beats come back.
+    pub(super) pulse: Arc<Pulse>,
     /// Set when the agent ends: a ledger that can't be written then is no reason to wait.
     pub(super) ending: Arc<AtomicBool>,
 }
 
 impl Keeper {
     pub(super) fn run(mut self) {
-        while let Ok(step) = self.steps.recv() {
+        while let Ok(work) = self.steps.recv() {
             // All steps that wait become durable together.
-            let mut steps = vec![step];
-            steps.extend(self.steps.try_iter());
+            let mut beat = None;
+            let mut steps = Vec::new();
+            for work in std::iter::once(work).chain(self.steps.try_iter()) {
+                match work {
+                    Work::Step(step) => steps.push(step),
+                    Work::Beat(number) => beat = Some(number),
+                }
+            }
             self.keep(steps);
+            if let Some(number) = beat {
+                self.pulse.returned(number);
+            }
         }
         if let Err(error) = self.store.commit() {
             self.inbox.push(Message::Ledger(Some(error.to_string())));
@@ -106,6 +126,8 @@ impl Keeper {
                 self.inbox.push(Message::Ledger(Some(error.to_string())));
             }
             failed = true;
+            // A full disk is no hang: whoever started the agent anew would change nothing.
+            self.pulse.waits_for_the_disk();
             thread::sleep(RETRY_PAUSE);
         }
         if failed {

@@ -5,39 +5,42 @@
 //! ```
 
 mod begin;
+mod engine;
 mod inbox;
 mod keeper;
-mod systemd;
+mod network;
+mod pulse;
+mod reload;
 
-use std::cell::Cell;
 use std::future::Future;
 use std::io;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::mpsc::unbounded_channel;
+use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::LocalSet;
 
 use crate::aws::{self, Logs, Metrics};
-use crate::clock::Now;
 use crate::config::Settings;
 use crate::exit::Exit;
 use crate::host::{Host, Search};
 use crate::log::{Level, Log, chain};
 use crate::memory;
 use crate::metering::Meter;
-use crate::pipeline::{self, Engine, Notice, Step};
-use crate::ship::{Answer, What};
-use crate::signals;
+use crate::pipeline::{self, Engine, Notice};
+use crate::service;
+use crate::signals::{self, Asked};
 use crate::status::Status;
 use crate::status::socket::Socket;
 
+use engine::Clock;
 use inbox::{Inbox, Message};
-use keeper::{Keeper, Outgoing};
+use keeper::Keeper;
+use pulse::Pulse;
 
 pub use begin::BeginError;
 
@@ -84,25 +87,34 @@ impl RunError {
     }
 }
 
-/// Runs until SIGTERM or SIGINT, then drains.
+/// Of what is left of a drain's limit for the ledger to be closed.
+const CLOSING: Duration = Duration::from_secs(5);
+
+/// Runs until SIGTERM or SIGINT, then drains. SIGHUP reads the configuration anew.
 ///
 /// # Errors
 /// When it can't begin, or breaks.
 pub fn run(settings: &Settings, log: &Log) -> Result<Ended, RunError> {
     let inbox = Arc::new(Inbox::default());
     let (stop, stopping) = watch::channel(false);
-    let limit = settings.ship.drain;
-    let drained = Arc::clone(&inbox);
-    signals::listen(move || {
-        drained.push(Message::Drain(Instant::now() + limit));
-        systemd::stopping();
-        // Without a receiver the agent is past the point where this matters.
-        let _ = stop.send(true);
+    let reload = Arc::new(Notify::new());
+    let (drained, asked) = (Arc::clone(&inbox), Arc::clone(&reload));
+    signals::listen(move |signal| match signal {
+        Asked::Reload => asked.notify_one(),
+        Asked::Stop => {
+            drained.push(Message::Drain);
+            // Without a receiver the agent is past the point where this matters.
+            let _ = stop.send(true);
+        }
     })?;
+    // Nothing that waits for the agent should wait for a metadata service, or for the network.
+    service::ready("asks the instance's metadata who this host is");
+    let pulse = Arc::new(Pulse::default());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    LocalSet::new().block_on(&runtime, serve(settings, log, inbox, stopping))
+    let serve = serve(settings, log, inbox, stopping, &reload, pulse);
+    LocalSet::new().block_on(&runtime, serve)
 }
 
 async fn serve(
@@ -110,11 +122,11 @@ async fn serve(
     log: &Log,
     inbox: Arc<Inbox>,
     mut stopping: watch::Receiver<bool>,
+    reload: &Notify,
+    pulse: Arc<Pulse>,
 ) -> Result<Ended, RunError> {
-    systemd::ready();
-    let going = Rc::new(Cell::new(false));
-    tokio::task::spawn_local(systemd::watchdog(Arc::clone(&inbox), Rc::clone(&going)));
     let host = tokio::select! {
+        () = patted(log, None, &pulse) => return Err(RunError::Broken),
         host = begin::identify(settings, log) => Arc::new(host?),
         _ = stopping.wait_for(|stop| *stop) => return Ok(Ended::CutShort),
     };
@@ -131,7 +143,9 @@ async fn serve(
         clock.now(),
         Arc::new(move || bell.ring()),
     )?;
-    log.say(Level::Info, &begin::greeting(settings, &host, &logs));
+    let greeting = begin::greeting(settings, &host, &logs);
+    log.say(Level::Info, &greeting);
+    service::status(&greeting);
 
     memory::forget_code_of_the_start();
     let (steps, written) = mpsc::channel();
@@ -144,6 +158,7 @@ async fn serve(
         steps: written,
         calls,
         inbox: Arc::clone(&inbox),
+        pulse: Arc::clone(&pulse),
     };
     let keeping = thread::Builder::new()
         .name("ledger".into())
@@ -151,17 +166,17 @@ async fn serve(
     let (end, ended) = oneshot::channel();
     let (driven, notices) = (Arc::clone(&inbox), unbounded_channel());
     let told = notices.0;
+    let (drain, beating) = (settings.ship.drain, Arc::clone(&pulse));
     let driving = thread::Builder::new()
         .name("engine".into())
         .spawn(move || {
-            let outcome = drive(engine, clock, &driven, &steps, |notice| {
+            let tell = |notice| {
                 // The one who tells goes last.
                 let _ = told.send(notice);
-            });
+            };
+            let outcome = engine::drive(engine, clock, &driven, &steps, drain, &beating, tell);
             let _ = end.send(outcome);
         })?;
-
-    going.set(true);
 
     let meter = measure(settings, &host, clock, &inbox, log).await?;
     match Socket::open(&settings.state_dir) {
@@ -178,13 +193,17 @@ async fn serve(
         }
         Err(error) => log.say(Level::Warning, &chain(&error)),
     }
-    tokio::task::spawn_local(perform(logs, outgoing, inbox));
+    tokio::task::spawn_local(network::perform(logs, outgoing, Arc::clone(&inbox)));
+    let current = watch::Sender::new(Arc::new(settings.clone()));
     let mut notices = notices.1;
     let outcome = tokio::select! {
         outcome = ended => outcome.map_err(|_| RunError::Broken),
         () = async { while let Some(notice) = notices.recv().await { tell(log, &notice); } std::future::pending().await } => {
             Err(RunError::Broken)
         }
+        () = reload::keep(log, &inbox, &current, reload, &greeting) => Err(RunError::Broken),
+        () = patted(log, Some(&inbox), &pulse) => Err(RunError::Broken),
+        () = told_of_the_end(stopping, &current) => Err(RunError::Broken),
     };
     while let Ok(notice) = notices.try_recv() {
         tell(log, &notice);
@@ -235,97 +254,40 @@ fn tell(log: &Log, notice: &Notice) {
     }
 }
 
-/// Monotonic time since the agent began, and the host's clock.
-#[derive(Debug, Clone, Copy)]
-struct Clock {
-    begin: Instant,
-}
-
-impl Clock {
-    fn now(self) -> Now {
-        let unix = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        Now {
-            monotonic: self.begin.elapsed(),
-            unix_ms: i64::try_from(unix.as_millis()).unwrap_or(i64::MAX),
-        }
-    }
-}
-
-/// The engine on its thread, until it has drained or the drain's limit has passed.
-fn drive(
-    mut engine: Engine,
-    clock: Clock,
-    inbox: &Inbox,
-    steps: &mpsc::Sender<Step>,
-    tell: impl Fn(Notice),
-) -> Ended {
-    let mut limit: Option<Instant> = None;
+/// Pats the service manager's watchdog for as long as every part goes round. Before there is an engine, this thread alone has to.
+async fn patted(log: &Log, engine: Option<&Inbox>, pulse: &Pulse) {
+    let Some(interval) = service::pat_interval() else {
+        return std::future::pending().await;
+    };
     loop {
-        let step = engine.step(clock.now());
-        let again = step.again;
-        if !step.is_empty() && steps.send(step).is_err() {
-            return Ended::CutShort;
-        }
-        engine.notices().into_iter().for_each(&tell);
-        let mut wait = match again {
-            true => Duration::ZERO,
-            false => engine.next().saturating_sub(clock.now().monotonic),
-        };
-        if let Some(limit) = limit {
-            if engine.drained() {
-                return Ended::Drained;
-            }
-            let left = limit.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Ended::CutShort;
-            }
-            wait = wait.min(left);
-        }
-        for message in inbox.wait(wait) {
-            let now = clock.now();
-            match message {
-                Message::Answer(id, answer) => engine.answer(id, answer, now),
-                Message::Clock(ahead_ms) => engine.clock_ahead(ahead_ms),
-                Message::Ledger(trouble) => engine.ledger_trouble(trouble),
-                Message::Report(reply) => {
-                    // Who asked may have gone.
-                    let _ = reply.send(engine.report(now));
+        match pulse.stuck() {
+            None => {
+                service::pat();
+                for part in pulse::Part::ALL {
+                    log.cleared(part.name());
                 }
-                Message::Drain(by) => {
-                    limit = Some(by);
-                    engine.drain(now);
+                if let Some(engine) = engine {
+                    engine.push(Message::Beat(pulse.next()));
                 }
             }
+            Some(part) => log.trouble(
+                Level::Error,
+                part.name(),
+                "it has not gone on for a while: if it stays so, the service manager starts the agent anew",
+            ),
         }
+        tokio::time::sleep(interval).await;
     }
 }
 
-/// Performs calls as they come, several at a time, until the engine and the keeper are gone.
-async fn perform(logs: Rc<Logs>, mut calls: UnboundedReceiver<Outgoing>, inbox: Arc<Inbox>) {
-    while let Some(Outgoing { call, sha256 }) = calls.recv().await {
-        let (logs, inbox) = (Rc::clone(&logs), Arc::clone(&inbox));
-        tokio::task::spawn_local(async move {
-            let answer = match call.what {
-                What::Put { target, body, .. } => {
-                    Answer::Put(logs.put(&target, body, sha256).await)
-                }
-                What::CreateGroup(target) => Answer::Made(logs.create_group(&target).await),
-                What::SetRetention(target) => Answer::Made(logs.set_retention(&target).await),
-                What::CreateStream(target) => Answer::Made(logs.create_stream(&target).await),
-                What::ReadBack {
-                    target,
-                    first_ms,
-                    last_ms,
-                } => Answer::Events(logs.read_back(&target, first_ms, last_ms).await),
-                // The engine answers these itself.
-                What::Recall { .. } => Answer::Events(Ok(Vec::new())),
-            };
-            if let Some(ahead_ms) = logs.clock_ahead_ms() {
-                inbox.push(Message::Clock(ahead_ms));
-            }
-            inbox.push(Message::Answer(call.id, answer));
-        });
-    }
+/// Once the agent is asked to end, tells the service manager how long that may take.
+async fn told_of_the_end(
+    mut stopping: watch::Receiver<bool>,
+    current: &watch::Sender<Arc<Settings>>,
+) {
+    // Without a sender nobody can ask any more.
+    let _ = stopping.wait_for(|stop| *stop).await;
+    let drain = current.borrow().ship.drain;
+    service::stopping(drain + CLOSING);
+    std::future::pending().await
 }
