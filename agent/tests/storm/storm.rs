@@ -22,14 +22,17 @@ const SECONDS: u64 = 20;
 const KILLED_RATE: u64 = 1000;
 
 /// The logs of the storm. The writer of each is its place here.
-const LOGS: [&str; 6] = [
+const LOGS: [&str; 7] = [
     "renamed.log",
     "copied.log",
     "rotated.log",
     "compressed.log",
     "error.log",
     "odd.log",
+    "toggled.log",
 ];
+/// The last of them is followed and left again and again.
+const TOGGLED: usize = 6;
 
 /// What happens next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,6 +40,7 @@ enum Blow {
     Rename,
     Logrotate,
     Kill,
+    Reload,
     Down,
     Faults,
     Calm,
@@ -65,6 +69,7 @@ fn everything_at_once() {
         &["nocreate", "compress", "delaycompress"],
     );
 
+    let toggled = ground.setup.files[TOGGLED].clone();
     let mut blows: BTreeMap<Blow, u64> = BTreeMap::new();
     let mut peak = Reading::default();
     let started = Instant::now();
@@ -94,6 +99,13 @@ fn everything_at_once() {
                 std::thread::sleep(Duration::from_millis(random.random_range(0..300)));
                 ground.start();
             }
+            Blow::Reload => {
+                match ground.setup.files.len() > TOGGLED {
+                    true => ground.setup.files.truncate(TOGGLED),
+                    false => ground.setup.files.push(toggled.clone()),
+                }
+                ground.reload();
+            }
             Blow::Down => ground
                 .endpoint
                 .refuse(Duration::from_millis(random.random_range(100..3000))),
@@ -116,6 +128,9 @@ fn everything_at_once() {
         *blows.entry(blow).or_default() += 1;
     }
     ground.endpoint.faults(&[], 0);
+    ground.setup.files.truncate(TOGGLED);
+    ground.setup.files.push(toggled);
+    ground.reload();
     let written: Vec<_> = writers.into_iter().map(Writer::stop).collect();
     let verdict = ground.assert_exact(&written);
     let stats = ground.endpoint.stats();
@@ -173,7 +188,8 @@ fn next_blow(random: &mut StdRng) -> Blow {
     match random.random_range(0..100) {
         0..20 => Blow::Rename,
         20..30 => Blow::Logrotate,
-        30..50 => Blow::Kill,
+        30..43 => Blow::Kill,
+        43..50 => Blow::Reload,
         50..60 => Blow::Down,
         60..85 => Blow::Faults,
         _ => Blow::Calm,
@@ -203,5 +219,45 @@ fn writers(ground: &Ground, random: &mut StdRng, seconds: u64) -> Vec<Writer> {
         plan(3, 500).start(),
         plan(4, 50).shape(Shape::Traceback).torn_every(97).start(),
         plan(5, 100).shape(Shape::Odd).torn_every(31).start(),
+        plan(6, 300).torn_every(501).start(),
     ]
+}
+
+/// Nothing but reloads, in which each file comes and goes, while the answers of the service are doubtful.
+#[test]
+fn reloads_at_random_lose_nothing_of_any_file() {
+    let seconds = number("STORM_SECONDS").unwrap_or(SECONDS / 2);
+    let seed = number("STORM_SEED").unwrap_or_else(rand::random);
+    println!("reloads for {seconds} s, seed {seed}");
+    let mut random = StdRng::seed_from_u64(seed);
+    let logs = ["a.log", "b.log", "c.log"];
+    let mut ground = Ground::new("reloads", &logs);
+    ground.start();
+    ground.greet();
+    let all = ground.setup.files.clone();
+    let faults = [Fault::ResetAfter, Fault::Half, Fault::Throttle].map(|fault| (fault, 0.1));
+    ground.endpoint.faults(&faults, seed);
+    let plans = (0..).zip(logs);
+    let writers: Vec<_> = plans
+        .map(|(index, log)| {
+            Plan::new(ground.log(log), index, 1500)
+                .torn_every(333)
+                .start()
+        })
+        .collect();
+    let (started, mut reloads) = (Instant::now(), 0);
+    while started.elapsed() < Duration::from_secs(seconds) {
+        // The first one stays: a configuration names a file.
+        let some = all[1..].iter().filter(|_| random.random_bool(0.5));
+        ground.setup.files = all[..1].iter().chain(some).cloned().collect();
+        ground.reload();
+        reloads += 1;
+        std::thread::sleep(Duration::from_millis(random.random_range(0..200)));
+    }
+    ground.endpoint.faults(&[], 0);
+    ground.setup.files = all;
+    ground.reload();
+    let written: Vec<_> = writers.into_iter().map(Writer::stop).collect();
+    let verdict = ground.assert_exact(&written);
+    println!("{reloads} reloads; lines: {verdict}");
 }

@@ -142,7 +142,10 @@ impl Program for BakerAgent {
     }
 
     fn command(&self, setup: &Setup) -> Command {
-        fs::write(config_path(setup), setup.config()).unwrap();
+        // A running agent may read it at any time.
+        let path = config_path(setup);
+        fs::write(path.with_extension("new"), setup.config()).unwrap();
+        fs::rename(path.with_extension("new"), &path).unwrap();
         let mut command = quiet(&self.program);
         command.args(["run", "--config"]).arg(config_path(setup));
         command
@@ -231,6 +234,11 @@ impl Running {
     pub(crate) fn kill(mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+
+    /// SIGHUP.
+    pub(crate) fn reload(&self) {
+        let _ = kill(Pid::from_raw(self.pid()), Signal::SIGHUP);
     }
 
     /// SIGTERM, and waits for the end; SIGKILL after `limit`, which the status then shows.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::agent::{BakerAgent, Followed, Running, Setup};
+use super::agent::{BakerAgent, Followed, Program as _, Running, Setup};
 use super::check::{Checker, Verdict};
 use super::endpoint::{Endpoint, Options};
 use super::lines::Shape;
@@ -98,6 +98,15 @@ impl Ground {
     pub(crate) fn kill(&mut self) {
         if let Some(running) = self.running.take() {
             running.kill();
+        }
+    }
+
+    /// Writes the configuration anew and sends SIGHUP, if it runs.
+    pub(crate) fn reload(&self) {
+        // It is written as a whole, so that no half of it is read.
+        let _ = self.agent.command(&self.setup);
+        if let Some(running) = &self.running {
+            running.reload();
         }
     }
 
