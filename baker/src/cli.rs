@@ -87,7 +87,7 @@ pub struct Vars {
 /// `--agent FILE`.
 #[derive(Debug, Args)]
 pub struct Agent {
-    /// The baker-agent to install where a recipe's [agent] names none: a .deb, or the program [default: what lies beside baker]
+    /// The baker-agent to install where a recipe's `[agent]` names none: a .deb, or the program [default: what lies beside baker]
     #[arg(long = "agent", value_name = "FILE", env = "BAKER_AGENT")]
     pub file: Option<PathBuf>,
 }

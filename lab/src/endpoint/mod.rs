@@ -1,8 +1,8 @@
 //! An endpoint that speaks CloudWatch, [logs](crate::logs) and [metrics](crate::metrics), with the services' real limits; free-standing: no lab,
 //! no moto, no root.
 //!
-//! A request comes in over a `connection`, and the `service` does with it, in this order: find out whom it is [for](call), choose a
-//! [fault](Script), read the body, check the `signature`, let the API [perform](perform) it, answer. Faults, throttles and signatures are pure:
+//! A request comes in over a `connection`, and the `service` does with it, in this order: find out whom it is for (`call`), choose a
+//! [fault](Script), read the body, check the `signature`, let the API `perform` it, answer. Faults, throttles and signatures are pure:
 //! time and chance are handed in. What the two APIs keep and know of their operations is in modules of their own.
 
 // Leaves.

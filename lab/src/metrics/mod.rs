@@ -1,7 +1,7 @@
 //! CloudWatch's metrics and dashboards as the lab keeps them, with the service's real limits.
 //!
 //! The [endpoint](crate::endpoint) reads a request in whichever of three `protocol`s it comes. PutMetricData is checked as a whole (`put`): all
-//! of its data is taken, or none. The [`Store`] keeps each datum as it came; what is asked of them (`queries`) is computed when it is asked.
+//! of its data is taken, or none. The `Store` keeps each datum as it came; what is asked of them (`queries`) is computed when it is asked.
 //! Dashboards are kept if their body keeps the rules (`dashboard_body`). All of it is pure: time is handed in.
 //!
 //! What it does not have (alarms, metric streams, insight rules, expressions), it refuses; behind a lab's front door moto answers those requests.
