@@ -282,7 +282,7 @@ impl Engine {
     pub fn drain(&mut self, now: Now) {
         self.draining = true;
         self.unpark();
-        for sight in self.files.look(now) {
+        for sight in self.files.look_everywhere(now) {
             self.see(sight, now);
         }
         self.shipping.drain(now);
