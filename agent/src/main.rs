@@ -13,15 +13,21 @@ use baker_agent::exit::Exit;
 use baker_agent::ledger;
 use baker_agent::log::{Level, Log, chain};
 use baker_agent::run::{self, Ended};
+use baker_agent::signals;
 use baker_agent::status::{self, Status, socket};
 
 fn main() -> ExitCode {
     let done = match cli::parse().command {
-        Command::Run(run) => load(&run.config.path).map(|settings| ship(&settings)),
+        Command::Run(run) => run_agent(&run),
         Command::Check(check) => run_check(&check),
         Command::Status(status) => run_status(&status),
     };
     done.unwrap_or_else(|exit| exit).into()
+}
+
+fn run_agent(asked: &cli::Run) -> Result<Exit, Exit> {
+    signals::hold().map_err(|error| fail(&error, Exit::Internal))?;
+    Ok(ship(&load(&asked.config.path)?))
 }
 
 /// Ships until the agent is asked to stop.

@@ -19,6 +19,23 @@ pub enum Asked {
     Stop,
 }
 
+/// From now on, signals that ask for something wait until [`listen`] takes them: one that comes before, while the configuration is
+/// read for the first time, would otherwise end the process.
+///
+/// To be called before any other thread is started: each inherits that it is not interrupted.
+///
+/// # Errors
+/// When the system refuses it.
+pub fn hold() -> io::Result<()> {
+    Ok(held().thread_block()?)
+}
+
+fn held() -> SigSet {
+    [Signal::SIGHUP, Signal::SIGTERM, Signal::SIGINT]
+        .into_iter()
+        .collect()
+}
+
 /// From now on, each SIGHUP and the first SIGTERM or SIGINT call `act`, and the second of these ends the process at once with
 /// [`Exit::Interrupted`]. Nothing is lost by that: the ledger is always as durable as it has to be.
 ///
@@ -27,10 +44,7 @@ pub enum Asked {
 /// # Errors
 /// When the thread that waits for signals can't be started.
 pub fn listen(act: impl Fn(Asked) + Send + 'static) -> io::Result<()> {
-    let mut signals = SigSet::empty();
-    signals.add(Signal::SIGHUP);
-    signals.add(Signal::SIGTERM);
-    signals.add(Signal::SIGINT);
+    let signals = held();
     signals.thread_block()?;
     thread::Builder::new()
         .name("signals".into())

@@ -11,7 +11,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::stat::Mode;
+use nix::unistd::{Pid, mkfifo};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -93,6 +94,9 @@ fn agent(directory: &Path, command: &str) -> Command {
     agent
 }
 
+/// What a running agent of [`stage`] says first.
+const GREETING: &str = "ships 1 file setting to CloudWatch Logs in eu-west-1";
+
 /// A running agent; killed if a test fails before it ends.
 struct Running {
     child: Child,
@@ -101,12 +105,16 @@ struct Running {
 
 impl Running {
     fn start(directory: &Path) -> Self {
+        let mut running = Self::spawn(directory);
+        running.says(GREETING);
+        running
+    }
+
+    fn spawn(directory: &Path) -> Self {
         let mut child = agent(directory, "run").spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let lines = Box::new(stderr.lines().map_while(Result::ok));
-        let mut running = Self { child, lines };
-        running.says("ships 1 file setting to CloudWatch Logs in eu-west-1");
-        running
+        Self { child, lines }
     }
 
     /// Waits for a line that holds these words.
@@ -210,6 +218,26 @@ fn an_agent_that_can_not_send_says_so_and_ends_within_its_drain() {
     running.says("the next start goes on there");
     assert_eq!(running.exit_code(), Some(7));
     assert_eq!(status(directory.path())["totals"]["pending_bytes"], 4);
+}
+
+#[test]
+fn a_reload_that_is_asked_for_during_the_start_waits_for_its_end() {
+    let directory = stage(&nobody(), "1s");
+    let path = directory.path().join("baker-agent.toml");
+    let text = fs::read(&path).unwrap();
+    fs::remove_file(&path).unwrap();
+    mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
+    let mut running = Running::spawn(directory.path());
+    // Open as soon as the agent reads its configuration; and that does not end before this is closed.
+    let mut first = OpenOptions::new().write(true).open(&path).unwrap();
+    running.signal(Signal::SIGHUP);
+    first.write_all(&text).unwrap();
+    drop(first);
+    running.says(GREETING);
+    let mut second = OpenOptions::new().write(true).open(&path).unwrap();
+    second.write_all(&text).unwrap();
+    drop(second);
+    running.says("configuration read anew");
 }
 
 #[test]

@@ -169,6 +169,9 @@ pub(crate) fn quiet(program: &Path) -> Command {
     command
 }
 
+/// A program that does not wait for signals by then never will.
+const LISTENS: Duration = Duration::from_secs(20);
+
 /// A running agent. Killed when dropped.
 #[derive(Debug)]
 pub(crate) struct Running {
@@ -236,8 +239,17 @@ impl Running {
         let _ = self.child.wait();
     }
 
-    /// SIGHUP.
+    /// SIGHUP, as soon as it is not the end of a program that has only just begun.
     pub(crate) fn reload(&self) {
+        let status = format!("/proc/{}/status", self.pid());
+        let listens = || {
+            let status = fs::read_to_string(&status).ok()?;
+            let blocked = status.lines().find_map(|it| it.strip_prefix("SigBlk:"))?;
+            let blocked = u64::from_str_radix(blocked.trim(), 16).ok()?;
+            (blocked & (1 << (Signal::SIGHUP as u64 - 1)) != 0).then_some(())
+        };
+        wait::until(LISTENS, Duration::from_millis(1), listens)
+            .unwrap_or_else(|| panic!("it does not wait for signals; {}", self.said()));
         let _ = kill(Pid::from_raw(self.pid()), Signal::SIGHUP);
     }
 
