@@ -205,6 +205,44 @@ fn a_running_agent_tells_what_it_shipped_and_its_ledger_tells_the_same_when_it_h
 }
 
 #[test]
+fn on_a_copied_disk_it_ships_only_what_was_written_since() {
+    let directory = stage(&service(), "20s");
+    let log = directory.path().join("a.log");
+    let original = Running::start(directory.path());
+    await_status(directory.path(), |status| {
+        status["totals"]["shipped_bytes"] == 4
+    });
+    original.signal(Signal::SIGKILL);
+    original.exit_code();
+    // What the original wrote while nobody followed it.
+    append(&log, "two\n");
+    fs::write(directory.path().join("b.log"), "three\n").unwrap();
+    let path = directory.path().join("baker-agent.toml");
+    let text = fs::read_to_string(&path).unwrap();
+    let text = text
+        .replace("\"i-1\"", "\"i-2\"")
+        .replace("/a.log", "/?.log");
+    fs::write(&path, text).unwrap();
+
+    let mut copy = Running::spawn(directory.path());
+    copy.says("this disk is a copy of i-1's");
+    copy.says(GREETING);
+    append(&log, "four\n");
+    let status = await_status(directory.path(), |status| {
+        status["totals"]["shipped_bytes"] == 5
+    });
+    assert_eq!(status["totals"]["filtered_bytes"]["other_instance"], 14);
+    assert_eq!(status["totals"]["pending_bytes"], 0);
+    copy.signal(Signal::SIGTERM);
+    assert_eq!(copy.exit_code(), Some(0));
+}
+
+fn append(path: &Path, text: &str) {
+    let mut file = OpenOptions::new().append(true).open(path).unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+}
+
+#[test]
 fn an_agent_that_can_not_send_says_so_and_ends_within_its_drain() {
     let directory = stage(&nobody(), "0s");
     let mut running = Running::start(directory.path());

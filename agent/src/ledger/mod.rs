@@ -28,7 +28,7 @@ mod testing;
 pub use disk::LockError;
 pub use fates::Totals;
 pub use medium::{Medium, Slot};
-pub use peek::{Peeked, peek};
+pub use peek::{Peeked, is_there, peek};
 pub use record::{Carried, Intent, Landing, Record};
 pub use state::{Contradiction, Gap, Generation, Known, SetTotals, State};
 pub use store::{How, OpenError, Opened, Store};

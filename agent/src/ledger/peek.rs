@@ -19,6 +19,14 @@ pub struct Peeked {
     pub damage: Option<String>,
 }
 
+/// Whether there is a ledger in a directory, whole or not.
+#[must_use]
+pub fn is_there(directory: &Path) -> bool {
+    [Slot::A, Slot::B]
+        .into_iter()
+        .any(|slot| directory.join(slot.file()).exists())
+}
+
 /// Reads the ledger in a directory; `None` if there is none. While an agent works there, the account may be older than
 /// that agent's, and seem damaged at its end.
 ///

@@ -8,6 +8,7 @@
 //! their answers are handed in. [`run`](crate::run) puts it on threads; the model test puts it into a simulated world.
 
 mod books;
+mod disown;
 mod plan;
 mod read;
 mod recall;
@@ -42,6 +43,7 @@ use source::Source;
 #[cfg(test)]
 mod tests;
 
+pub use disown::seen_by_another;
 pub use report::Notice;
 
 /// However seldom batches are sent, busy files are looked at this often: a rotation is not to be missed.

@@ -163,7 +163,7 @@ impl Engine {
 
     /// Settles bytes that are not there to be framed, and steps over them. Those of doubtful batches are left to
     /// [`Engine::recover`].
-    fn pass(&mut self, span: Span, fate: Fate) {
+    pub(super) fn pass(&mut self, span: Span, fate: Fate) {
         let generation = span.generation;
         let framed = self.framed(generation);
         let mut at = span.start;

@@ -7,6 +7,7 @@ use super::*;
 use crate::config;
 use crate::host::{IdFrom, Tags};
 use crate::ship::{Answer, What};
+use crate::tail::Survey;
 
 const LINES: usize = 100;
 
@@ -95,4 +96,95 @@ fn doubtful_batches_of_a_file_that_is_not_configured_any_more_are_kept() {
     engine.step(at(0));
     assert_eq!(engine.books.state.unresolved().count(), 1);
     assert!(engine.drained());
+}
+
+/// What is shipped, in the order of its bytes.
+fn pending(engine: &Engine) -> Vec<(String, u64, u64)> {
+    let state = &engine.books.state;
+    let mut gaps: Vec<_> = state
+        .generations()
+        .filter_map(|(id, known)| {
+            let gap = state.next_gap(id, 0)?;
+            let path = known.path().file_name()?.to_str()?.to_owned();
+            Some((path, gap.start, known.seen())).filter(|(_, start, end)| start < end)
+        })
+        .collect();
+    gaps.sort_unstable();
+    gaps
+}
+
+/// An engine on a copy of the disk on which `state` was kept, and the survey of its boot.
+fn on_a_copy(settings: &Settings, theirs: &State) -> (Engine, Survey) {
+    let survey = Survey::of(settings.files.iter().map(|file| &file.set));
+    let mut state = State::default();
+    for record in seen_by_another(theirs) {
+        state.apply(&record).unwrap();
+    }
+    (engine(settings, state), survey)
+}
+
+#[test]
+fn of_a_copied_disk_nothing_is_shipped_but_what_was_written_since_the_boot() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("a.log");
+    let settings = settings(folder.path());
+    fs::write(&log, "read\n").unwrap();
+    let mut before = engine(&settings, State::default());
+    before.step(at(0));
+    let theirs = before.books.state;
+
+    // Nobody looked: it rotated twice, and wrote on.
+    fs::write(&log, "read\nwritten after that\n").unwrap();
+    fs::rename(&log, folder.path().join("a.log.2")).unwrap();
+    fs::write(&log, "all of it is unknown to the ledger\n").unwrap();
+    fs::rename(&log, folder.path().join("a.log.1")).unwrap();
+    fs::write(&log, "and of this too, even\nits last line that is cut").unwrap();
+    let cut = fs::metadata(&log).unwrap().len();
+    let (mut engine, survey) = on_a_copy(&settings, &theirs);
+    fs::write(&log, [fs::read(&log).unwrap(), b"ours\n".to_vec()].concat()).unwrap();
+
+    let records = engine.disown(&survey, at(0));
+    assert_eq!(pending(&engine), [("a.log".to_owned(), cut, cut + 5)]);
+    let named = records
+        .iter()
+        .filter(|record| matches!(record, Record::Settled { .. }));
+    assert_eq!(named.count(), 3, "{records:?}");
+    let shipped = sent(&mut engine);
+    assert_eq!(shipped, ["ours"]);
+}
+
+#[test]
+fn a_log_that_begins_after_the_survey_is_all_ours() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("a.log");
+    let settings = settings(folder.path());
+    fs::write(&log, "theirs, and longer than ours\n").unwrap();
+    let mut before = engine(&settings, State::default());
+    before.step(at(0));
+    let (mut engine, survey) = on_a_copy(&settings, &before.books.state);
+    fs::write(&log, "ours\n").unwrap();
+    let _ = engine.disown(&survey, at(0));
+    assert_eq!(sent(&mut engine), ["ours"]);
+}
+
+/// The messages that an engine sends within a minute.
+fn sent(engine: &mut Engine) -> Vec<String> {
+    let mut messages = Vec::new();
+    for now in (0..60_000).step_by(100) {
+        for call in engine.step(at(now)).calls {
+            let answer = match &call.what {
+                What::Put { body, .. } => {
+                    let body: serde_json::Value = serde_json::from_slice(body).unwrap();
+                    let events = body["logEvents"].as_array().unwrap();
+                    let message =
+                        |event: &serde_json::Value| event["message"].as_str().unwrap().to_owned();
+                    messages.extend(events.iter().map(message));
+                    continue;
+                }
+                _ => Answer::Made(Ok(())),
+            };
+            engine.answer(call.id, answer, at(now));
+        }
+    }
+    messages
 }

@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::account::{Fate, Filtered, Span};
 use crate::aws::Logs;
+use crate::clock::Now;
 use crate::config::Settings;
 use crate::host::{Host, HostError, Search};
-use crate::ledger::{How, OpenError, Opened, Record, State, Store};
+use crate::ledger::{self, How, OpenError, Opened, Record, State, Store};
 use crate::log::{Level, Log, chain};
+use crate::pipeline::{self, Engine};
+use crate::tail::Survey;
 
 /// Between two questions to a metadata service that does not answer.
 const METADATA_PAUSE: Duration = Duration::from_secs(2);
@@ -53,17 +55,33 @@ pub(super) async fn identify(settings: &Settings, log: &Log) -> Result<Host, Beg
     }
 }
 
+/// How long the files are before anything of this boot writes to them, if the state directory has been used before: on a copied disk
+/// that tells what another host has written. The unit starts before those whose logs it reads.
+pub(super) fn survey(settings: &Settings) -> Option<Survey> {
+    let used = ledger::is_there(&settings.state_dir);
+    used.then(|| Survey::of(settings.files.iter().map(|file| &file.set)))
+}
+
+/// An open ledger, and whether it begins on a copy of another host's disk: then what that host has written is still to be
+/// [disowned](disown).
+pub(super) struct Begun {
+    pub(super) store: Store,
+    pub(super) state: State,
+    pub(super) copied: bool,
+}
+
 /// The ledger of this host.
 pub(super) fn open_ledger(
     settings: &Settings,
     host: &Host,
     log: &Log,
-) -> Result<(Store, State), BeginError> {
+) -> Result<Begun, BeginError> {
     let Opened {
         mut store,
         mut state,
         how,
     } = Store::open(&settings.state_dir, &host.instance_id)?;
+    let mut copied = false;
     match how {
         How::Fresh | How::Resumed => {}
         How::SetAside { to, why } => log.say(
@@ -86,46 +104,40 @@ pub(super) fn open_ledger(
                     to.display()
                 ),
             );
-            let records = of_another(&theirs);
-            for record in &records {
-                // Numbers and spans are those of a state that held together.
-                let _ = state.apply(record);
-            }
-            store.append(&records);
-            let directory = settings.state_dir.clone();
-            store
-                .commit()
-                .map_err(|source| BeginError::Write { directory, source })?;
+            keep(&pipeline::seen_by_another(&theirs), &mut store, &mut state);
+            copied = true;
         }
     }
-    Ok((store, state))
+    Ok(Begun {
+        store,
+        state,
+        copied,
+    })
 }
 
-/// What says that everything another instance has seen is that instance's.
-fn of_another(theirs: &State) -> Vec<Record> {
-    let mut records = Vec::new();
-    for (id, generation) in theirs.generations() {
-        records.push(Record::Found {
-            generation: id,
-            identity: generation.identity(),
-            set: generation.set().clone(),
-            path: generation.path().to_owned(),
-            target: generation.target().clone(),
-            from: 0,
-            at_ms: generation.last_ms(),
-        });
-        if generation.seen() > 0 {
-            records.push(Record::Settled {
-                span: Span {
-                    generation: id,
-                    start: 0,
-                    end: generation.seen(),
-                },
-                fate: Fate::Filtered(Filtered::OtherInstance),
-            });
-        }
+/// Writes down that what was in the files at the `survey` is another host's. Until that is durable, the ledger is the other host's.
+pub(super) fn disown(
+    engine: &mut Engine,
+    survey: &Survey,
+    begun: &mut Begun,
+    settings: &Settings,
+    now: Now,
+) -> Result<(), BeginError> {
+    let records = engine.disown(survey, now);
+    keep(&records, &mut begun.store, &mut begun.state);
+    let directory = settings.state_dir.clone();
+    begun
+        .store
+        .commit()
+        .map_err(|source| BeginError::Write { directory, source })
+}
+
+fn keep(records: &[Record], store: &mut Store, state: &mut State) {
+    for record in records {
+        // Numbers and spans are those of a state that held together.
+        let _ = state.apply(record);
     }
-    records
+    store.append(records);
 }
 
 /// The first line of a running agent.

@@ -36,6 +36,7 @@ use crate::service;
 use crate::signals::{self, Asked};
 use crate::status::Status;
 use crate::status::socket::Socket;
+use crate::tail::Survey;
 
 use engine::Clock;
 use inbox::{Inbox, Message};
@@ -107,13 +108,14 @@ pub fn run(settings: &Settings, log: &Log) -> Result<Ended, RunError> {
             let _ = stop.send(true);
         }
     })?;
+    let survey = begin::survey(settings);
     // Nothing that waits for the agent should wait for a metadata service, or for the network.
     service::ready("asks the instance's metadata who this host is");
     let pulse = Arc::new(Pulse::default());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let serve = serve(settings, log, inbox, stopping, &reload, pulse);
+    let serve = serve(settings, log, inbox, stopping, &reload, pulse, survey);
     LocalSet::new().block_on(&runtime, serve)
 }
 
@@ -124,25 +126,30 @@ async fn serve(
     mut stopping: watch::Receiver<bool>,
     reload: &Notify,
     pulse: Arc<Pulse>,
+    survey: Option<Survey>,
 ) -> Result<Ended, RunError> {
     let host = tokio::select! {
         () = patted(log, None, &pulse) => return Err(RunError::Broken),
         host = begin::identify(settings, log) => Arc::new(host?),
         _ = stopping.wait_for(|stop| *stop) => return Ok(Ended::CutShort),
     };
-    let (store, state) = begin::open_ledger(settings, &host, log)?;
+    let mut begun = begin::open_ledger(settings, &host, log)?;
     let logs = Rc::new(Logs::connect(&settings.aws).await?);
     let clock = Clock {
         begin: Instant::now(),
     };
     let bell = Arc::clone(&inbox);
-    let engine = Engine::open(
+    let mut engine = Engine::open(
         settings,
         Arc::clone(&host),
-        state.clone(),
+        begun.state.clone(),
         clock.now(),
         Arc::new(move || bell.ring()),
     )?;
+    if begun.copied {
+        let survey = survey.unwrap_or_default();
+        begin::disown(&mut engine, &survey, &mut begun, settings, clock.now())?;
+    }
     let greeting = begin::greeting(settings, &host, &logs);
     log.say(Level::Info, &greeting);
     service::status(&greeting);
@@ -153,8 +160,8 @@ async fn serve(
     let ending = Arc::new(AtomicBool::new(false));
     let keeper = Keeper {
         ending: Arc::clone(&ending),
-        store,
-        state,
+        store: begun.store,
+        state: begun.state,
         steps: written,
         calls,
         inbox: Arc::clone(&inbox),

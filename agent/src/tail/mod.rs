@@ -31,12 +31,14 @@ mod siblings;
 mod slot;
 mod slots;
 mod source;
+mod survey;
 mod truncation;
 
 #[cfg(test)]
 mod tests;
 
 pub use files::{Files, matching};
+pub use survey::Survey;
 
 /// Where to begin with a file that was there before the agent was.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
