@@ -1,13 +1,23 @@
 //! What a running agent tells its operator: lines on stderr, each complaint once until it changes.
 //!
+//! What it says may come back to it: the journal is copied to syslog, and syslog is shipped. A complaint about shipping would then be a
+//! line to ship, and so on for ever. So lines are paced: after a burst, only so many an hour, whatever happens. What was left out is counted,
+//! and a complaint that still stands is made as soon as there is room; `baker-agent status` shows all of them at any time.
+//!
 //! In a unit, stderr is the journal, which reads the level from a prefix (sd-daemon(3)); elsewhere the level is a word.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use nix::sys::stat::fstat;
+
+/// So many lines may be said at once: a start that goes wrong in every file has to be understood.
+const BURST_LINES: f64 = 200.0;
+/// In the long run one line in so long, 360 an hour: less than a line a request, even of an agent that is quiet otherwise.
+const PACE: Duration = Duration::from_secs(10);
 
 /// How much a line matters, with syslog's numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,8 +51,39 @@ pub struct Log<W = io::Stderr> {
 #[derive(Debug)]
 struct Inner<W> {
     out: W,
-    /// What was last said of each subject that is in trouble.
-    troubles: BTreeMap<String, String>,
+    /// What is wrong with each subject that is in trouble.
+    troubles: BTreeMap<String, Trouble>,
+    budget: Budget,
+    /// Lines that were left out since the last one that was not.
+    left_out: u64,
+}
+
+#[derive(Debug)]
+struct Trouble {
+    level: Level,
+    message: String,
+    said: bool,
+}
+
+/// How many lines may be said now.
+#[derive(Debug)]
+struct Budget {
+    lines: f64,
+    at: Instant,
+}
+
+impl Budget {
+    /// Takes `lines` if there is any room; more than there is room for, once.
+    fn take(&mut self, lines: usize, now: Instant) -> bool {
+        let since = now.saturating_duration_since(self.at);
+        self.lines = (self.lines + since.as_secs_f64() / PACE.as_secs_f64()).min(BURST_LINES);
+        self.at = now;
+        let room = self.lines >= 1.0;
+        if room {
+            self.lines -= lines as f64;
+        }
+        room
+    }
 }
 
 impl Log {
@@ -60,6 +101,11 @@ impl<W: Write> Log<W> {
             inner: Mutex::new(Inner {
                 out,
                 troubles: BTreeMap::new(),
+                budget: Budget {
+                    lines: BURST_LINES,
+                    at: Instant::now(),
+                },
+                left_out: 0,
             }),
             journal,
         }
@@ -67,38 +113,102 @@ impl<W: Write> Log<W> {
 
     /// Says something.
     pub fn say(&self, level: Level, message: &str) {
-        self.write(&mut self.lock().out, level, message);
+        self.write(&mut self.lock(), level, message, Instant::now());
+    }
+
+    /// Says how the agent ended, whatever else was said before: nothing of it is shipped by this process any more.
+    pub fn end(&self, level: Level, message: &str) {
+        let mut inner = self.lock();
+        inner.budget.lines = BURST_LINES;
+        self.write(&mut inner, level, message, Instant::now());
     }
 
     /// Says what is wrong with `subject`, if that was not the last thing said of it.
     pub fn trouble(&self, level: Level, subject: &str, message: &str) {
+        self.trouble_at(level, subject, message, Instant::now());
+    }
+
+    fn trouble_at(&self, level: Level, subject: &str, message: &str, now: Instant) {
         let mut inner = self.lock();
-        if inner
-            .troubles
-            .get(subject)
-            .is_some_and(|said| said == message)
+        if let Some(trouble) = inner.troubles.get(subject)
+            && trouble.message == message
+            && trouble.said
         {
             return;
         }
-        inner
-            .troubles
-            .insert(subject.to_owned(), message.to_owned());
-        self.write(&mut inner.out, level, &format!("{subject}: {message}"));
+        let said = self.write(&mut inner, level, &format!("{subject}: {message}"), now);
+        let message = message.to_owned();
+        let trouble = Trouble {
+            level,
+            message,
+            said,
+        };
+        inner.troubles.insert(subject.to_owned(), trouble);
     }
 
-    /// Says that `subject` is fine again, if it was in trouble.
+    /// Says that `subject` is fine again, if it was said to be in trouble.
     pub fn cleared(&self, subject: &str) {
+        self.cleared_at(subject, Instant::now());
+    }
+
+    fn cleared_at(&self, subject: &str, now: Instant) {
         let mut inner = self.lock();
-        if inner.troubles.remove(subject).is_some() {
-            self.write(
-                &mut inner.out,
-                Level::Info,
-                &format!("{subject}: fine again"),
-            );
+        if inner
+            .troubles
+            .remove(subject)
+            .is_some_and(|trouble| trouble.said)
+        {
+            let message = format!("{subject}: fine again");
+            self.write(&mut inner, Level::Info, &message, now);
         }
     }
 
-    fn write(&self, out: &mut W, level: Level, message: &str) {
+    /// Says what is still wrong and was left out, as far as there is room now. To be called now and then.
+    pub fn catch_up(&self) {
+        self.catch_up_at(Instant::now());
+    }
+
+    fn catch_up_at(&self, now: Instant) {
+        let mut inner = self.lock();
+        let unsaid: Vec<String> = inner
+            .troubles
+            .iter()
+            .filter(|(_, trouble)| !trouble.said)
+            .map(|(subject, _)| subject.clone())
+            .collect();
+        for subject in unsaid {
+            let Some(trouble) = inner.troubles.get(&subject) else {
+                continue;
+            };
+            let (level, message) = (trouble.level, format!("{subject}: {}", trouble.message));
+            if !self.write(&mut inner, level, &message, now) {
+                return;
+            }
+            if let Some(trouble) = inner.troubles.get_mut(&subject) {
+                trouble.said = true;
+            }
+        }
+    }
+
+    /// True if there was room for it.
+    fn write(&self, inner: &mut Inner<W>, level: Level, message: &str, now: Instant) -> bool {
+        let lines = message.lines().count();
+        if !inner.budget.take(lines, now) {
+            inner.left_out += lines as u64;
+            return false;
+        }
+        if inner.left_out > 0 {
+            let left_out = std::mem::take(&mut inner.left_out);
+            let note = format!(
+                "{left_out} lines were left out here: `baker-agent status` shows what is wrong now"
+            );
+            self.put(&mut inner.out, Level::Warning, &note);
+        }
+        self.put(&mut inner.out, level, message);
+        true
+    }
+
+    fn put(&self, out: &mut W, level: Level, message: &str) {
         let mut text = String::new();
         for (at, line) in message.lines().enumerate() {
             if self.journal {
@@ -168,6 +278,64 @@ mod tests {
             text,
             "warning: /a: unreadable\nwarning: /a: gone\n/a: fine again\nerror: /a: gone\n"
         );
+    }
+
+    /// Each line of the agent is shipped, each request makes a complaint and takes it back: two lines more.
+    #[test]
+    fn what_it_says_about_shipping_its_own_lines_does_not_feed_itself() {
+        const HOURS: u32 = 24;
+        let log = Log::new(Vec::new(), false);
+        let mut now = Instant::now();
+        let end = now + HOURS * Duration::from_secs(3600);
+        while now < end {
+            log.trouble_at(Level::Warning, "stream", "refused", now);
+            log.cleared_at("stream", now);
+            now += Duration::from_millis(500);
+        }
+        let text = String::from_utf8(log.inner.into_inner().unwrap().out).unwrap();
+        let lines = text.lines().count() as f64;
+        // Beside each that stands, one may say what was left out.
+        let most = 2.0 * (BURST_LINES + f64::from(HOURS) * 3600.0 / PACE.as_secs_f64());
+        assert!(lines <= most, "{lines} lines");
+        assert!(text.contains("lines were left out"), "{lines}");
+    }
+
+    #[test]
+    fn a_complaint_that_was_left_out_is_made_when_there_is_room() {
+        let log = Log::new(Vec::new(), false);
+        let now = Instant::now();
+        for number in 0..1000 {
+            log.trouble_at(Level::Warning, &format!("/{number:03}"), "unreadable", now);
+        }
+        log.catch_up_at(now);
+        log.cleared_at("/999", now);
+        let later = now + 900 * PACE;
+        for _ in 0..10 {
+            log.catch_up_at(later);
+        }
+        log.catch_up_at(later + 900 * PACE);
+        log.catch_up_at(later + 1800 * PACE);
+        log.catch_up_at(later + 2700 * PACE);
+        log.catch_up_at(later + 3600 * PACE);
+        let text = String::from_utf8(log.inner.into_inner().unwrap().out).unwrap();
+        for number in 0..999 {
+            let line = format!("warning: /{number:03}: unreadable");
+            assert_eq!(
+                text.lines().filter(|said| **said == line).count(),
+                1,
+                "{line}"
+            );
+        }
+        assert!(!text.contains("/999"), "it was over before there was room");
+    }
+
+    #[test]
+    fn how_it_ended_is_told_whatever_was_said_before() {
+        let text = said(false, |log| {
+            (0..1000).for_each(|number| log.say(Level::Info, &number.to_string()));
+            log.end(Level::Error, "the disk is gone");
+        });
+        assert!(text.ends_with("error: the disk is gone\n"), "{text}");
     }
 
     #[test]

@@ -36,18 +36,18 @@ fn ship(settings: &Settings) -> Exit {
     descriptors::raise_limit();
     match run::run(settings, &log) {
         Ok(Ended::Drained) => {
-            log.say(Level::Info, "stopped: all that was read has been sent");
+            log.end(Level::Info, "stopped: all that was read has been sent");
             Exit::Ok
         }
         Ok(Ended::CutShort) => {
-            log.say(
+            log.end(
                 Level::Warning,
                 "stopped before all that was read had been sent: the next start goes on there",
             );
             Exit::Unfinished
         }
         Err(error) => {
-            log.say(Level::Error, &chain(&error));
+            log.end(Level::Error, &chain(&error));
             error.exit()
         }
     }

@@ -88,7 +88,9 @@ impl RunError {
     }
 }
 
-/// Of what is left of a drain's limit for the ledger to be closed.
+/// Between two looks at complaints that were left out.
+const CATCH_UP: Duration = Duration::from_secs(60);
+/// Beyond a drain's limit: for the ledger to be closed.
 const CLOSING: Duration = Duration::from_secs(5);
 
 /// Runs until SIGTERM or SIGINT, then drains. SIGHUP reads the configuration anew.
@@ -211,6 +213,7 @@ async fn serve(
         () = reload::keep(log, &inbox, &current, reload, &greeting) => Err(RunError::Broken),
         () = patted(log, Some(&inbox), &pulse) => Err(RunError::Broken),
         () = told_of_the_end(stopping, &current) => Err(RunError::Broken),
+        () = caught_up(log) => Err(RunError::Broken),
     };
     while let Ok(notice) = notices.try_recv() {
         tell(log, &notice);
@@ -284,6 +287,14 @@ async fn patted(log: &Log, engine: Option<&Inbox>, pulse: &Pulse) {
             ),
         }
         tokio::time::sleep(interval).await;
+    }
+}
+
+/// Makes complaints that were left out, as soon as they may be made.
+async fn caught_up(log: &Log) {
+    loop {
+        tokio::time::sleep(CATCH_UP).await;
+        log.catch_up();
     }
 }
 
