@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
-use crate::config::DEFAULT_PATH;
+use crate::config::{DEFAULT_PATH, DEFAULT_STATE_DIR, Source};
 use crate::exit::Exit;
 
 /// Ship this host's logs to CloudWatch Logs: every line once, at once
@@ -22,7 +23,8 @@ pub struct Cli {
 pub enum Command {
     /// Ship, until SIGTERM or Ctrl-C; then send what was read and end
     #[command(after_help = "Examples:\n  baker-agent run\n  \
-                            baker-agent run --config ./baker-agent.toml")]
+                            baker-agent run --config ./baker-agent.toml\n  \
+                            baker-agent run --config ssm:/app/baker-agent")]
     Run(Run),
     /// Say what `run` would do: files, names, times of their last lines, and whether AWS lets it
     #[command(after_help = "Examples:\n  baker-agent check\n  \
@@ -40,7 +42,7 @@ pub enum Command {
 /// Which configuration.
 #[derive(Debug, Args)]
 pub struct Config {
-    /// The main file; `conf.d/*.toml` beside it is read, too
+    /// The main file, beside which `conf.d/*.toml` is read, too; or ssm:NAME, a parameter of Systems Manager, which `run` follows
     #[arg(
         long = "config",
         short = 'c',
@@ -48,7 +50,15 @@ pub struct Config {
         env = "BAKER_AGENT_CONFIG",
         default_value = DEFAULT_PATH
     )]
-    pub path: PathBuf,
+    pub source: Source,
+    /// Where `run` keeps a copy of the last parameter that held, for a start without a network
+    #[arg(
+        long = "config-copies",
+        value_name = "DIRECTORY",
+        env = "BAKER_AGENT_CONFIG_COPIES",
+        default_value = DEFAULT_STATE_DIR
+    )]
+    pub copies: PathBuf,
 }
 
 /// `baker-agent run`.
@@ -57,6 +67,24 @@ pub struct Run {
     /// Which configuration.
     #[command(flatten)]
     pub config: Config,
+    /// How often a parameter is looked at, 1s to 1h; a little more or less, so that hosts do not all ask at once
+    #[arg(
+        long = "config-every",
+        value_name = "TIME",
+        env = "BAKER_AGENT_CONFIG_EVERY",
+        default_value = "60s",
+        value_parser = every
+    )]
+    pub every: Duration,
+}
+
+/// Oftener would be noticed by the account's quota of GetParameter, less often by who waits for a change.
+fn every(text: &str) -> Result<Duration, String> {
+    let every = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    match (Duration::from_secs(1)..=Duration::from_secs(3600)).contains(&every) {
+        true => Ok(every),
+        false => Err("must be between 1s and 1h".to_owned()),
+    }
 }
 
 /// `baker-agent check`.
@@ -80,7 +108,7 @@ pub struct Status {
     #[command(flatten)]
     pub config: Config,
     /// The state directory itself, so that no configuration is needed
-    #[arg(long, value_name = "DIRECTORY", conflicts_with = "path")]
+    #[arg(long, value_name = "DIRECTORY", conflicts_with = "source")]
     pub state_dir: Option<PathBuf>,
     /// How to print the result
     #[arg(long, value_enum, default_value_t)]

@@ -2,19 +2,21 @@
 
 use std::error::Error;
 use std::io::{IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use baker_agent::check;
 use baker_agent::cli::{self, Command, Output};
-use baker_agent::config::{self, Settings};
+use baker_agent::config::diagnostics::Problems;
+use baker_agent::config::{self, Copies, Remote, Settings, Source};
 use baker_agent::descriptors;
 use baker_agent::exit::Exit;
 use baker_agent::ledger;
 use baker_agent::log::{Level, Log, chain};
-use baker_agent::run::{self, Ended};
+use baker_agent::run::{self, Ended, Origin};
 use baker_agent::signals;
 use baker_agent::status::{self, Status, socket};
+use tokio::runtime::Runtime;
 
 fn main() -> ExitCode {
     let done = match cli::parse().command {
@@ -27,14 +29,30 @@ fn main() -> ExitCode {
 
 fn run_agent(asked: &cli::Run) -> Result<Exit, Exit> {
     signals::hold().map_err(|error| fail(&error, Exit::Internal))?;
-    Ok(ship(&load(&asked.config.path)?))
+    Ok(ship(origin(asked)?))
+}
+
+/// Where the configuration of `run` is from. A file has to hold from the start.
+fn origin(run: &cli::Run) -> Result<Origin, Exit> {
+    let config = &run.config;
+    Ok(match &config.source {
+        Source::File(path) => Origin::File {
+            settings: Box::new(valid(config::load(path))?),
+            path: path.clone(),
+        },
+        Source::Parameter(name) => Origin::Parameter {
+            name: name.clone(),
+            copies: Copies::within(config.copies.clone()),
+            every: run.every,
+        },
+    })
 }
 
 /// Ships until the agent is asked to stop.
-fn ship(settings: &Settings) -> Exit {
+fn ship(origin: Origin) -> Exit {
     let log = Log::to_stderr();
     descriptors::raise_limit();
-    match run::run(settings, &log) {
+    match run::run(origin, &log) {
         Ok(Ended::Drained) => {
             log.end(Level::Info, "stopped: all that was read has been sent");
             Exit::Ok
@@ -53,9 +71,34 @@ fn ship(settings: &Settings) -> Exit {
     }
 }
 
-/// The settings; what is wrong with them is shown.
-fn load(path: &Path) -> Result<Settings, Exit> {
-    config::load(path).map_err(|problems| {
+/// The settings that stand in the file, or now in the parameter.
+fn load(config: &cli::Config) -> Result<Settings, Exit> {
+    match &config.source {
+        Source::File(path) => valid(config::load(path)),
+        Source::Parameter(name) => {
+            let mut remote = Remote::new(name.clone());
+            let value = runtime()?
+                .block_on(remote.fetch())
+                .map_err(|error| fail(&error, Exit::Check))?;
+            valid(remote.read(&value))
+        }
+    }
+}
+
+/// The same without asking anybody: of a parameter, the copy that `run` keeps. `None` if there is none.
+fn load_here(config: &cli::Config) -> Result<Option<Settings>, Exit> {
+    match &config.source {
+        Source::File(path) => valid(config::load(path)).map(Some),
+        Source::Parameter(name) => match Copies::within(config.copies.clone()).find(name) {
+            Some(value) => valid(Remote::new(name.clone()).read(&value)).map(Some),
+            None => Ok(None),
+        },
+    }
+}
+
+/// Settings; what is wrong with them is shown.
+fn valid(read: Result<Settings, Problems>) -> Result<Settings, Exit> {
+    read.map_err(|problems| {
         let count = match problems.count() {
             1 => "1 problem".to_owned(),
             n => format!("{n} problems"),
@@ -65,13 +108,26 @@ fn load(path: &Path) -> Result<Settings, Exit> {
     })
 }
 
-fn run_check(asked: &cli::Check) -> Result<Exit, Exit> {
-    let settings = load(&asked.config.path)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
+fn runtime() -> Result<Runtime, Exit> {
+    tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| fail(&error, Exit::Internal))?;
-    let report = runtime.block_on(check::check(&settings, asked.offline, now_ms()));
+        .map_err(|error| fail(&error, Exit::Internal))
+}
+
+fn run_check(asked: &cli::Check) -> Result<Exit, Exit> {
+    let settings = match asked.offline {
+        true => load_here(&asked.config)?.ok_or_else(|| {
+            eprint(&format!(
+                "error: there is no copy of {} in {}: leave --offline out, or name a file",
+                asked.config.source,
+                asked.config.copies.display()
+            ));
+            Exit::Check
+        })?,
+        false => load(&asked.config)?,
+    };
+    let report = runtime()?.block_on(check::check(&settings, asked.offline, now_ms()));
     print(&match asked.output {
         Output::Json => report.to_json(),
         Output::Human => check::human(&report),
@@ -83,9 +139,13 @@ fn run_check(asked: &cli::Check) -> Result<Exit, Exit> {
 }
 
 fn run_status(asked: &cli::Status) -> Result<Exit, Exit> {
-    let state_dir: PathBuf = match &asked.state_dir {
+    let state_dir = match &asked.state_dir {
         Some(directory) => directory.clone(),
-        None => load(&asked.config.path)?.state_dir,
+        // Without a copy, `run` has not begun with any configuration yet, or keeps its state where its copies would be.
+        None => match load_here(&asked.config)? {
+            Some(settings) => settings.state_dir,
+            None => asked.config.copies.clone(),
+        },
     };
     let report = match socket::ask(&state_dir) {
         Ok(Some(report)) => report,

@@ -1,7 +1,7 @@
 //! What an answer, or the lack of one, means. Pure.
 //!
 //! Codes: the API reference of CloudWatch Logs (errors of PutLogEvents, CreateLogGroup, CreateLogStream, GetLogEvents) and its
-//! list of common errors.
+//! list of common errors; of Systems Manager those of GetParameter.
 
 use super::failure::FailureKind;
 
@@ -54,7 +54,9 @@ fn by_code(code: &str) -> Option<FailureKind> {
         | "InternalServerException"
         | "ServiceUnavailable"
         | "ServiceUnavailableException" => FailureKind::Service,
-        "ResourceNotFoundException" => FailureKind::NotFound,
+        "ResourceNotFoundException" | "ParameterNotFound" | "ParameterVersionNotFound" => {
+            FailureKind::NotFound
+        }
         "ResourceAlreadyExistsException" => FailureKind::AlreadyExists,
         // An invalid token is an answer of older versions of the API: another writer was faster.
         "OperationAbortedException" | "InvalidSequenceTokenException" => FailureKind::Aborted,

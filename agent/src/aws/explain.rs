@@ -75,6 +75,10 @@ fn remedy(place: Place<'_>, account: Account<'_>) -> Option<String> {
         (FailureKind::Throttled, "LimitExceededException" | "ServiceQuotaExceededException") => {
             "an account's quota is reached: raise it in Service Quotas".into()
         }
+        (FailureKind::NotFound, _) if action == "GetParameter" => format!(
+            "make it (aws ssm put-parameter --name {} --type String --value file://baker-agent.toml), or mend its name or the region",
+            place.target.group
+        ),
         (FailureKind::NotFound, _) if action != "PutLogEvents" => {
             format!("the group is missing: allow logs:CreateLogGroup, or make {}", place.target.group)
         }
@@ -102,6 +106,7 @@ fn denied(place: Place<'_>, code: &str, account: Account<'_>) -> String {
         "AccessDenied" | "AccessDeniedException" | "NotAuthorized" | "UnauthorizedOperation" => {
             let service = match place.action {
                 "PutMetricData" | "GetMetricStatistics" => "cloudwatch",
+                "GetParameter" => "ssm",
                 _ => "logs",
             };
             format!(

@@ -14,6 +14,7 @@ mod failure;
 mod http;
 mod logs;
 mod metrics;
+mod parameters;
 mod query;
 mod read_back;
 
@@ -22,3 +23,4 @@ pub use failure::{Failure, FailureKind, RejectedInfo};
 pub use http::{Http, HttpError, Proxy};
 pub use logs::{ConnectError, Logs, Options, Timeouts};
 pub use metrics::Metrics;
+pub use parameters::{Parameter, Parameters};

@@ -1,4 +1,4 @@
-//! Reads the main file and `conf.d` beside it.
+//! Reads the main file and `conf.d` beside it, or one text.
 
 use std::fs;
 use std::io;
@@ -29,13 +29,33 @@ pub fn load(path: &Path) -> Result<Settings, Problems> {
             Err(problem) => problems.push(problem),
         }
     }
-    let (mut settings, wrong) = parse::parse(&main, &included);
+    settings(&main, &included, problems)
+}
+
+/// Reads a configuration that is one text, known to its reader as `shown`.
+///
+/// # Errors
+/// Everything that is wrong in it, each at its place.
+pub fn load_text(shown: &str, text: &str) -> Result<Settings, Problems> {
+    let main = Arc::new(SourceText {
+        path: shown.to_owned(),
+        text: text.to_owned(),
+    });
+    settings(&main, &[], Vec::new())
+}
+
+fn settings(
+    main: &Arc<SourceText>,
+    included: &[Arc<SourceText>],
+    mut problems: Vec<Problem>,
+) -> Result<Settings, Problems> {
+    let (mut settings, wrong) = parse::parse(main, included);
     problems.extend(wrong);
     if let Some(problems) = Problems::of(INPUT, problems) {
         return Err(problems);
     }
-    settings.sources = std::iter::once(&main)
-        .chain(&included)
+    settings.sources = std::iter::once(main)
+        .chain(included)
         .map(|source| PathBuf::from(&source.path))
         .collect();
     Ok(settings)

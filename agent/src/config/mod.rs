@@ -1,16 +1,22 @@
 //! What the user wrote, checked, and made into the rules that the stages define.
 //!
 //! The main file is TOML; `conf.d/*.toml` beside it may add log files. Whatever is wrong in any of
-//! them is reported at its place, all at once.
+//! them is reported at its place, all at once. In their stead it may be a parameter of Systems Manager.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 pub use diagnostics;
+mod copy;
 mod load;
+mod parameter;
 mod parse;
+mod source;
 
-pub use self::load::load;
+pub use self::copy::{Copies, CopyError, Value};
+pub use self::load::{load, load_text};
+pub use self::parameter::{FetchError, Remote};
+pub use self::source::{Source, SourceError};
 use jiff::tz::TimeZone;
 
 use crate::aws;
@@ -26,10 +32,13 @@ use crate::target::GroupClass;
 /// Where `run`, `check` and `status` look if nobody says otherwise.
 pub const DEFAULT_PATH: &str = "/etc/baker-agent/baker-agent.toml";
 
+/// Where the agent keeps its state if nobody says otherwise; copies of a parameter, too.
+pub const DEFAULT_STATE_DIR: &str = "/var/lib/baker-agent";
+
 /// All that the configuration says, with the defaults for what it does not say.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The files it was read from, the main one first.
+    /// The files it was read from, the main one first; or a parameter, as [`Source`] shows it.
     pub sources: Vec<PathBuf>,
     /// Where the ledger and `status.sock` lie.
     pub state_dir: PathBuf,
@@ -105,7 +114,7 @@ impl Default for Settings {
         let limits = Limits::default();
         Self {
             sources: Vec::new(),
-            state_dir: PathBuf::from("/var/lib/baker-agent"),
+            state_dir: PathBuf::from(DEFAULT_STATE_DIR),
             instance_id: None,
             aws: aws::Options {
                 max_connections: limits.in_flight,

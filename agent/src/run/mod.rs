@@ -9,6 +9,8 @@ mod engine;
 mod inbox;
 mod keeper;
 mod network;
+mod origin;
+mod pace;
 mod pulse;
 mod reload;
 
@@ -41,9 +43,11 @@ use crate::tail::Survey;
 use engine::Clock;
 use inbox::{Inbox, Message};
 use keeper::Keeper;
+use origin::{Followed, Watched};
 use pulse::Pulse;
 
 pub use begin::BeginError;
+pub use origin::Origin;
 
 /// How an agent that was asked to stop has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,11 +97,11 @@ const CATCH_UP: Duration = Duration::from_secs(60);
 /// Beyond a drain's limit: for the ledger to be closed.
 const CLOSING: Duration = Duration::from_secs(5);
 
-/// Runs until SIGTERM or SIGINT, then drains. SIGHUP reads the configuration anew.
+/// Runs until SIGTERM or SIGINT, then drains. SIGHUP reads the configuration anew; a parameter is followed, too.
 ///
 /// # Errors
-/// When it can't begin, or breaks.
-pub fn run(settings: &Settings, log: &Log) -> Result<Ended, RunError> {
+/// When it can't begin, or breaks. With a configuration that is a parameter it waits for one that it can begin with.
+pub fn run(origin: Origin, log: &Log) -> Result<Ended, RunError> {
     let inbox = Arc::new(Inbox::default());
     let (stop, stopping) = watch::channel(false);
     let reload = Arc::new(Notify::new());
@@ -110,31 +114,115 @@ pub fn run(settings: &Settings, log: &Log) -> Result<Ended, RunError> {
             let _ = stop.send(true);
         }
     })?;
-    let survey = begin::survey(settings);
-    // Nothing that waits for the agent should wait for a metadata service, or for the network.
-    service::ready("asks the instance's metadata who this host is");
+    let wishes = Wishes { stopping, reload };
     let pulse = Arc::new(Pulse::default());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let serve = serve(settings, log, inbox, stopping, &reload, pulse, survey);
+    let serve = serve_with(origin, log, inbox, wishes, pulse);
     LocalSet::new().block_on(&runtime, serve)
+}
+
+/// What signals ask for.
+#[derive(Clone)]
+struct Wishes {
+    stopping: watch::Receiver<bool>,
+    reload: Arc<Notify>,
+}
+
+/// Serves with the configuration of `origin`, and where that is a parameter which can't be begun with, with the next that can.
+async fn serve_with(
+    origin: Origin,
+    log: &Log,
+    inbox: Arc<Inbox>,
+    mut wishes: Wishes,
+    pulse: Arc<Pulse>,
+) -> Result<Ended, RunError> {
+    // Nothing that waits for the agent should wait for a metadata service, or for the network.
+    let survey = origin.survey();
+    service::ready("asks the instance's metadata who this host is");
+    let (mut followed, mut settings) = match origin {
+        Origin::File { path, settings } => (Followed::File(path), *settings),
+        Origin::Parameter {
+            name,
+            copies,
+            every,
+        } => {
+            let mut watched = Watched::new(name, copies, every);
+            let first = before_stop(log, &pulse, &mut wishes, watched.begin(log)).await?;
+            let Some(settings) = first else {
+                return Ok(Ended::CutShort);
+            };
+            (Followed::Parameter(Box::new(watched)), settings)
+        }
+    };
+    loop {
+        let (inbox, pulse) = (Arc::clone(&inbox), Arc::clone(&pulse));
+        let ended = serve(
+            &settings,
+            &mut followed,
+            log,
+            inbox,
+            wishes.clone(),
+            Arc::clone(&pulse),
+            survey.as_ref(),
+        )
+        .await;
+        let Err(error) = ended else {
+            return ended;
+        };
+        if error.exit() != Exit::Usage || matches!(followed, Followed::File(_)) {
+            return Err(error);
+        }
+        log.trouble(Level::Error, origin::SUBJECT, &chain(&error));
+        service::status("waits for a configuration that it can begin with (see the log)");
+        let reload = Arc::clone(&wishes.reload);
+        let next = before_stop(log, &pulse, &mut wishes, async {
+            loop {
+                let read = tokio::select! {
+                    read = followed.changed(log) => read,
+                    () = reload.notified() => followed.read(log).await,
+                };
+                if let Some(settings) = read {
+                    return settings;
+                }
+            }
+        });
+        match next.await? {
+            Some(next) => settings = next,
+            None => return Ok(Ended::CutShort),
+        }
+    }
+}
+
+/// What `awaited` gives; `None` if the agent is to end before. Nothing else goes round yet, so this thread alone pats the watchdog.
+async fn before_stop<T>(
+    log: &Log,
+    pulse: &Pulse,
+    wishes: &mut Wishes,
+    awaited: impl Future<Output = T>,
+) -> Result<Option<T>, RunError> {
+    tokio::select! {
+        () = patted(log, None, pulse) => Err(RunError::Broken),
+        given = awaited => Ok(Some(given)),
+        _ = wishes.stopping.wait_for(|stop| *stop) => Ok(None),
+    }
 }
 
 async fn serve(
     settings: &Settings,
+    followed: &mut Followed,
     log: &Log,
     inbox: Arc<Inbox>,
-    mut stopping: watch::Receiver<bool>,
-    reload: &Notify,
+    mut wishes: Wishes,
     pulse: Arc<Pulse>,
-    survey: Option<Survey>,
+    survey: Option<&Survey>,
 ) -> Result<Ended, RunError> {
-    let host = tokio::select! {
-        () = patted(log, None, &pulse) => return Err(RunError::Broken),
-        host = begin::identify(settings, log) => Arc::new(host?),
-        _ = stopping.wait_for(|stop| *stop) => return Ok(Ended::CutShort),
+    let identified = begin::identify(settings, log);
+    let Some(host) = before_stop(log, &pulse, &mut wishes, identified).await? else {
+        return Ok(Ended::CutShort);
     };
+    let host = Arc::new(host?);
     let mut begun = begin::open_ledger(settings, &host, log)?;
     let logs = Rc::new(Logs::connect(&settings.aws).await?);
     let clock = Clock {
@@ -149,12 +237,14 @@ async fn serve(
         Arc::new(move || bell.ring()),
     )?;
     if begun.copied {
-        let survey = survey.unwrap_or_default();
-        begin::disown(&mut engine, &survey, &mut begun, settings, clock.now())?;
+        let none = Survey::default();
+        let survey = survey.unwrap_or(&none);
+        begin::disown(&mut engine, survey, &mut begun, settings, clock.now())?;
     }
     let greeting = begin::greeting(settings, &host, &logs);
     log.say(Level::Info, &greeting);
     service::status(&greeting);
+    followed.holds(log);
 
     memory::forget_code_of_the_start();
     let (steps, written) = mpsc::channel();
@@ -210,9 +300,9 @@ async fn serve(
         () = async { while let Some(notice) = notices.recv().await { tell(log, &notice); } std::future::pending().await } => {
             Err(RunError::Broken)
         }
-        () = reload::keep(log, &inbox, &current, reload, &greeting) => Err(RunError::Broken),
+        () = reload::keep(log, &inbox, &current, &wishes.reload, followed, &greeting) => Err(RunError::Broken),
         () = patted(log, Some(&inbox), &pulse) => Err(RunError::Broken),
-        () = told_of_the_end(stopping, &current) => Err(RunError::Broken),
+        () = told_of_the_end(wishes.stopping, &current) => Err(RunError::Broken),
         () = caught_up(log) => Err(RunError::Broken),
     };
     while let Ok(notice) = notices.try_recv() {

@@ -5,25 +5,39 @@ use std::sync::Arc;
 use tokio::sync::{Notify, oneshot, watch};
 
 use super::inbox::{Inbox, Message};
+use super::origin::{Followed, SUBJECT};
 use crate::config::{self, Settings};
 use crate::log::{Level, Log, chain};
 use crate::service;
 
-/// The subject under which a configuration that does not hold is told.
-const SUBJECT: &str = "configuration";
-
-/// Reads the configuration anew whenever it is `asked` to, for as long as the agent runs. Whoever follows `current` sees what holds.
+/// Reads the configuration anew whenever it is `asked` to or sees a change by itself, for as long as the agent runs. Whoever follows `current` sees
+/// what holds.
 pub(super) async fn keep(
     log: &Log,
     inbox: &Inbox,
     current: &watch::Sender<Arc<Settings>>,
     asked: &Notify,
+    followed: &mut Followed,
     status: &str,
 ) {
     loop {
-        asked.notified().await;
-        service::reloading();
-        let settled = reload(log, inbox, current).await;
+        let read = tokio::select! {
+            read = followed.changed(log) => {
+                service::reloading();
+                read
+            }
+            () = asked.notified() => {
+                service::reloading();
+                followed.read(log).await
+            }
+        };
+        let settled = match read {
+            Some(settings) => settle(log, inbox, current, settings).await,
+            None => false,
+        };
+        if settled {
+            followed.holds(log);
+        }
         service::ready(if settled {
             status
         } else {
@@ -32,26 +46,14 @@ pub(super) async fn keep(
     }
 }
 
-/// True if the configuration holds.
-async fn reload(log: &Log, inbox: &Inbox, current: &watch::Sender<Arc<Settings>>) -> bool {
-    let old = Arc::clone(&current.borrow());
-    let Some(main) = old.sources.first() else {
-        return true;
-    };
-    let settings = match config::load(main) {
-        Ok(settings) => Arc::new(settings),
-        Err(problems) => {
-            log.trouble(
-                Level::Error,
-                SUBJECT,
-                &format!(
-                    "it does not hold, so the one before stays:\n{}",
-                    problems.render(false)
-                ),
-            );
-            return false;
-        }
-    };
+/// True if the engine goes on with these settings.
+async fn settle(
+    log: &Log,
+    inbox: &Inbox,
+    current: &watch::Sender<Arc<Settings>>,
+    settings: Settings,
+) -> bool {
+    let (old, settings) = (Arc::clone(&current.borrow()), Arc::new(settings));
     let (reply, answer) = oneshot::channel();
     inbox.push(Message::Reconfigure(Arc::clone(&settings), reply));
     match answer.await {

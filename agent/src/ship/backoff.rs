@@ -29,12 +29,17 @@ impl Random {
         let bound = BASE
             .saturating_mul(1_u32.checked_shl(attempt).unwrap_or(u32::MAX))
             .min(cap);
-        bound.mul_f64((self.next() >> 11) as f64 / (1_u64 << 53) as f64)
+        bound.mul_f64(self.share())
+    }
+
+    /// Something from 0 on, and below 1.
+    pub(crate) fn share(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
     /// Something between `from` and twice that.
     pub(super) fn about(&mut self, from: Duration) -> Duration {
-        from + from.mul_f64((self.next() >> 11) as f64 / (1_u64 << 53) as f64)
+        from + from.mul_f64(self.share())
     }
 }
 
