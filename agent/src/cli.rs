@@ -37,6 +37,14 @@ pub enum Command {
                             baker-agent status --output json\n  \
                             baker-agent status --state-dir /var/lib/baker-agent")]
     Status(Status),
+    /// Write a CloudWatch dashboard of a group of hosts, or of one; and put it there, if asked to
+    #[command(
+        after_help = "Examples:\n  baker-agent dashboard > dashboard.json        # of this host's group, or else of this host\n  \
+                            baker-agent dashboard --group web --put web\n  \
+                            baker-agent dashboard --instance i-0123456789abcdef0 --region eu-west-1\n  \
+                            baker-agent dashboard --group web --output json | jq .notes"
+    )]
+    Dashboard(Dashboard),
 }
 
 /// Which configuration.
@@ -111,6 +119,29 @@ pub struct Status {
     #[arg(long, value_name = "DIRECTORY", conflicts_with = "source")]
     pub state_dir: Option<PathBuf>,
     /// How to print the result
+    #[arg(long, value_enum, default_value_t)]
+    pub output: Output,
+}
+
+/// `baker-agent dashboard`.
+#[derive(Debug, Args)]
+pub struct Dashboard {
+    /// Which configuration.
+    #[command(flatten)]
+    pub config: Config,
+    /// The hosts of this Auto Scaling group
+    #[arg(long, value_name = "NAME", conflicts_with = "instance")]
+    pub group: Option<String>,
+    /// This host
+    #[arg(long, value_name = "ID")]
+    pub instance: Option<String>,
+    /// Make the dashboard of this name in CloudWatch, or replace it (cloudwatch:PutDashboard)
+    #[arg(long, value_name = "NAME")]
+    pub put: Option<String>,
+    /// Where metrics and logs are [default: as for every other call]
+    #[arg(long, value_name = "REGION")]
+    pub region: Option<String>,
+    /// How to print the result: the body alone, or in a document with notes about it
     #[arg(long, value_enum, default_value_t)]
     pub output: Output,
 }

@@ -18,6 +18,8 @@ pub enum Exit {
     Check = 4,
     /// The account does not add up: a defect of the agent, found by `status`.
     Account = 5,
+    /// AWS refused, or could not be reached (`dashboard`).
+    Service = 6,
     /// Stopped before all that was read had arrived. The next start goes on there.
     Unfinished = 7,
     /// A second signal ended it at once. The next start goes on where the ledger stands.
@@ -26,13 +28,14 @@ pub enum Exit {
 
 impl Exit {
     /// Every one of them, in order of number.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Ok,
         Self::Internal,
         Self::Usage,
         Self::State,
         Self::Check,
         Self::Account,
+        Self::Service,
         Self::Unfinished,
         Self::Interrupted,
     ];
@@ -53,6 +56,7 @@ impl Exit {
             Self::State => "the state directory can't be used: rights, another agent, the disk",
             Self::Check => "`check` found what would keep lines from being sent",
             Self::Account => "`status` found an account that does not add up",
+            Self::Service => "AWS refused, or could not be reached",
             Self::Unfinished => "stopped before all had arrived; the next start goes on there",
             Self::Interrupted => "ended at once by a second signal; nothing is lost by it",
         }
@@ -72,6 +76,6 @@ mod tests {
     #[test]
     fn numbers_are_what_callers_were_promised() {
         let numbers: Vec<u8> = Exit::ALL.iter().map(|exit| exit.code()).collect();
-        assert_eq!(numbers, [0, 1, 2, 3, 4, 5, 7, 130]);
+        assert_eq!(numbers, [0, 1, 2, 3, 4, 5, 6, 7, 130]);
     }
 }

@@ -48,6 +48,8 @@ pub mod status;
 
 pub mod check;
 
+pub mod dashboard;
+
 // Adapters to the outside.
 pub mod aws;
 

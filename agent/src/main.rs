@@ -9,6 +9,7 @@ use baker_agent::check;
 use baker_agent::cli::{self, Command, Output};
 use baker_agent::config::diagnostics::Problems;
 use baker_agent::config::{self, Copies, Remote, Settings, Source};
+use baker_agent::dashboard::{self, Ask, Subject};
 use baker_agent::descriptors;
 use baker_agent::exit::Exit;
 use baker_agent::ledger;
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
         Command::Run(run) => run_agent(&run),
         Command::Check(check) => run_check(&check),
         Command::Status(status) => run_status(&status),
+        Command::Dashboard(dashboard) => run_dashboard(dashboard),
     };
     done.unwrap_or_else(|exit| exit).into()
 }
@@ -160,6 +162,35 @@ fn run_status(asked: &cli::Status) -> Result<Exit, Exit> {
         true => Exit::Ok,
         false => Exit::Account,
     })
+}
+
+fn run_dashboard(asked: cli::Dashboard) -> Result<Exit, Exit> {
+    let settings = load(&asked.config)?;
+    let group = asked.group.map(Subject::Group);
+    let ask = Ask {
+        subject: group.or(asked.instance.map(Subject::Instance)),
+        region: asked.region,
+        put: asked.put,
+    };
+    let outcome = runtime()?
+        .block_on(dashboard::fulfil(&settings, &ask))
+        .map_err(|error| fail(&error, error.exit()))?;
+    match asked.output {
+        Output::Json => print(&outcome.to_json()),
+        Output::Human => {
+            print(&outcome.human());
+            for note in &outcome.notes {
+                eprint(&format!("note: {note}"));
+            }
+            for remark in &outcome.remarks {
+                eprint(&format!(
+                    "note: CloudWatch says of {}: {}",
+                    remark.path, remark.message
+                ));
+            }
+        }
+    }
+    Ok(Exit::Ok)
 }
 
 /// What can be said while no agent runs.

@@ -282,6 +282,18 @@ impl Template {
         })
     }
 
+    /// The name in parts, with what is `known` (by a placeholder's name without braces: `instance_id`, `tag:Role`) filled in. `None` stands
+    /// for what is not. The text after `|` says only what a host's name is that has no such thing, so it is nothing to go by.
+    pub fn parts(&self, known: impl Fn(&str) -> Option<String>) -> Vec<Option<String>> {
+        self.pieces
+            .iter()
+            .map(|piece| match piece {
+                Piece::Literal(text) => Some(text.clone()),
+                Piece::Value { what, .. } => known(&what.to_string()),
+            })
+            .collect()
+    }
+
     /// The name on this host for this file.
     ///
     /// # Errors
@@ -463,6 +475,18 @@ mod tests {
             .unwrap()
             .resolve(&host(), Path::new(path))
             .unwrap()
+    }
+
+    #[test]
+    fn parts_are_filled_in_as_far_as_they_are_known() {
+        let template =
+            Template::parse(Kind::Stream, "x-{{{instance_id}/{asg|none}/{file}").unwrap();
+        let known = |what: &str| (what == "instance_id").then(|| "i-1".to_owned());
+        let part = |text: &str| Some(text.to_owned());
+        assert_eq!(
+            template.parts(known),
+            [part("x-{"), part("i-1"), part("/"), None, part("/"), None]
+        );
     }
 
     #[test]

@@ -105,7 +105,7 @@ fn denied(place: Place<'_>, code: &str, account: Account<'_>) -> String {
         },
         "AccessDenied" | "AccessDeniedException" | "NotAuthorized" | "UnauthorizedOperation" => {
             let service = match place.action {
-                "PutMetricData" | "GetMetricStatistics" => "cloudwatch",
+                "PutMetricData" | "GetMetricStatistics" | "PutDashboard" => "cloudwatch",
                 "GetParameter" => "ssm",
                 _ => "logs",
             };

@@ -21,6 +21,10 @@ use super::failure::Failure;
 use super::logs::{self, ConnectError, Options};
 use crate::target::{GroupClass, Target};
 
+mod dashboards;
+
+pub use self::dashboards::{PutFailure, Remark};
+
 /// CloudWatch of one region.
 #[derive(Debug, Clone)]
 pub struct Metrics {
@@ -68,6 +72,12 @@ impl Metrics {
             endpoint: config.endpoint_url().map(str::to_owned),
             limit: options.timeouts.call,
         })
+    }
+
+    /// The region that is used.
+    #[must_use]
+    pub fn region(&self) -> &str {
+        &self.region
     }
 
     /// PutMetricData with a finished body, which is compressed and otherwise sent as it is.

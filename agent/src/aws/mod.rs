@@ -22,5 +22,5 @@ pub(crate) use explain::causes;
 pub use failure::{Failure, FailureKind, RejectedInfo};
 pub use http::{Http, HttpError, Proxy};
 pub use logs::{ConnectError, Logs, Options, Timeouts};
-pub use metrics::Metrics;
+pub use metrics::{Metrics, PutFailure, Remark};
 pub use parameters::{Parameter, Parameters};
