@@ -4,7 +4,7 @@
 .PHONY: help demo test storm bench check deps-demo deps-test deps-bench
 
 help:
-	@echo "make demo    bake provision/app in the lab, boot the image, fetch its page, read its logs back from CloudWatch"
+	@echo "make demo    bake provision/app in the lab, boot the image, fetch its page, read its logs and metrics back from CloudWatch"
 	@echo "make test    run all tests (the lab's need root: sudo is used if you are not)"
 	@echo "make storm   the agent for ten minutes under everything at once (STORM_SECONDS, STORM_SEED)"
 	@echo "make bench   print measurements as ratios against a yardstick of the same run"

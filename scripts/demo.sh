@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Bakes the example application in a lab, boots an instance from the image, fetches its page, reads the instance's logs back from
-# CloudWatch, and removes everything.
+# Bakes the example application in a lab, boots an instance from the image, fetches its page, reads the instance's logs and metrics back
+# from CloudWatch, and removes everything.
 # Usage: demo.sh [BAKER LAB]   the two programs; by default those that `cargo build` made here. Runs as root, or asks sudo.
 set -euo pipefail
 
@@ -13,13 +13,14 @@ for program in "$baker" "$lab"; do
 done
 if [ "$(id -u)" != 0 ]; then
     # The lab mounts disks and makes network namespaces.
-    exec sudo --preserve-env=GIT_COMMIT,DEMO_SUITE,BAKER_AGENT "$0" "$baker" "$lab"
+    exec sudo --preserve-env=GIT_COMMIT,DEMO_SUITE,BAKER_AGENT,APP_DOMAIN,APP_METRICS_INTERVAL "$0" "$baker" "$lab"
 fi
 
 # A fresh name, so that a demo never meets another lab; a free port.
 export LAB_NAME=demo$$
 readonly page_limit_s=60
 readonly logs_limit_s=60
+readonly metrics_limit_s=60
 # The log group of provision/app.
 readonly group=${APP_DOMAIN:-cname.domain.com}
 started=$SECONDS
@@ -87,6 +88,8 @@ bridge=$(ip -oneline -4 address | awk -v gateway="$gateway" 'index($4, gateway "
 [ -n "$bridge" ] || { echo "demo: could not find the lab's bridge, by which to look for leftovers" >&2; exit 1; }
 
 say "2. From provision/app to an AMI"
+# The recipe's own is a minute, which is long to look at.
+export APP_METRICS_INTERVAL=${APP_METRICS_INTERVAL:-5s}
 export GIT_COMMIT=${GIT_COMMIT:-$(git -C "$here" rev-parse --short HEAD 2>/dev/null || echo dev)}
 # Its journal would outlive the lab that it speaks of.
 XDG_STATE_HOME=$scratch/state "$baker" build "$here/provision/app" | tee "$scratch/manifest"
@@ -109,6 +112,8 @@ ec2() { query ec2 2016-11-15 "$@"; }
 iam() { query iam 2010-05-08 "$@" >/dev/null; }
 # logs OPERATION JSON
 logs() { aws logs --header "X-Amz-Target: Logs_20140328.$1" --header 'Content-Type: application/x-amz-json-1.1' --data "$2"; }
+# monitoring OPERATION JSON
+monitoring() { aws monitoring --header "X-Amz-Target: GraniteServiceVersion20100801.$1" --header 'Content-Type: application/x-amz-json-1.0' --data "$2"; }
 first() { grep -o "<$1>[^<]*" | head -n 1 | cut -d'>' -f2; }
 
 say "3. An instance of $image"
@@ -159,3 +164,41 @@ PYTHON
     echo "$instance/$stream"
     cat "$scratch/events"
 done
+
+say "5. What CloudWatch knows of $instance by numbers: the namespace CWAgent, each $APP_METRICS_INTERVAL"
+# Two of the metrics need two looks at the host: so until the processors' share has come twice.
+asked=$SECONDS
+until monitoring ListMetrics "{\"Namespace\": \"CWAgent\", \"Dimensions\": [{\"Name\": \"InstanceId\", \"Value\": \"$instance\"}]}" \
+    >"$scratch/listed.json" 2>/dev/null &&
+    python3 - "$scratch/listed.json" >"$scratch/queries.json" <<'PYTHON' &&
+import json, sys, time
+listed = json.load(open(sys.argv[1]))["Metrics"]
+query = lambda at, metric: {"Id": "m%d" % at, "Label": " ".join([metric["MetricName"]] + [
+    dimension["Value"] for dimension in metric["Dimensions"]
+    if dimension["Name"] not in ("InstanceId", "ImageId", "InstanceType")]),
+    "MetricStat": {"Metric": metric, "Period": 1, "Stat": "Average"}}
+print(json.dumps({"StartTime": time.time() - 600, "EndTime": time.time() + 60, "ScanBy": "TimestampAscending",
+                  "MetricDataQueries": [query(at, metric) for at, metric in enumerate(listed)]}))
+sys.exit(not listed)
+PYTHON
+    monitoring GetMetricData "@$scratch/queries.json" >"$scratch/data.json" 2>/dev/null &&
+    python3 - "$scratch/data.json" >"$scratch/metrics" <<'PYTHON'
+import json, sys
+results = json.load(open(sys.argv[1]))["MetricDataResults"]
+enough = False
+for result in sorted(results, key=lambda result: result["Label"]):
+    values = result["Values"]
+    enough |= result["Label"].startswith("cpu_usage_active") and len(values) > 1
+    if values:
+        print("  {:46} {}".format(result["Label"], "  ".join("{:.6g}".format(value) for value in values[-6:])))
+sys.exit(not enough)
+PYTHON
+do
+    if [ $((SECONDS - asked)) -ge "$metrics_limit_s" ]; then
+        echo "demo: no metrics of $instance within $metrics_limit_s s; what the agent says:" >&2
+        "$lab" ssh "$instance" -- baker-agent status >&2 || true
+        exit 1
+    fi
+    sleep 0.1
+done
+cat "$scratch/metrics"
