@@ -125,11 +125,14 @@ fn exclude(expression: &str) -> Option<String> {
             '*' | '+' | '?' | '{' | '}' | '^' | '$' | ']' => return None,
             c => literal(c),
         };
-        match rest.peek() {
-            Some('*') if character == '.' => glob.push('*'),
-            Some('+') if character == '.' => glob.push_str("?*"),
-            // Of one character, over and over: no glob says that.
-            Some('*' | '+' | '?' | '{') => return None,
+        let last = rest.clone().count() == 1 && end == "*";
+        match (character, rest.peek()) {
+            ('.', Some('*')) => glob.push('*'),
+            ('.', Some('+')) => glob.push_str("?*"),
+            // Any number of one character: no glob says that, but what may be none at an open end says nothing.
+            (_, Some('*' | '?')) if last => {}
+            (_, Some('+')) if last => glob.push_str(&one),
+            (_, Some('*' | '+' | '?' | '{')) => return None,
             _ => {
                 glob.push_str(&one);
                 continue;
@@ -233,7 +236,12 @@ mod tests {
             (r"\.gz$|\.zip$", &["*.gz", "*.zip"]),
             ("^a.*b$", &["a*b"]),
             ("a.b", &["*a?b*"]),
-            ("a+", &[]),
+            ("a+", &["*a*"]),
+            ("a+b", &[]),
+            // People mean a glob by it; what it means is this.
+            ("agent.log*|env.log", &["*agent?lo*", "*env?log*"]),
+            ("x?", &["*"]),
+            ("^a*$", &[]),
             ("[0-9]", &["*[0-9]*"]),
             (r"\w", &[]),
             ("[^a]x$", &["*[!a]x"]),
@@ -250,7 +258,7 @@ mod tests {
         /// A glob leaves out exactly the names that the expression matches.
         #[test]
         fn a_glob_means_what_the_expression_means(
-            expression in r"\^?(a|b|\.|\\\.|\.\*|\.\+|\\d|\[ab\]|\[\^a\]|-){1,5}\$?(\|a\$)?",
+            expression in r"\^?(a|b|\.|\\\.|\.\*|\.\+|\\d|\[ab\]|\[\^a\]|-){1,5}[*+?]?\$?(\|a\$)?",
             name in "[ab.0-]{1,6}",
         ) {
             prop_assume!(name != "." && name != "..");

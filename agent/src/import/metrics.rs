@@ -16,7 +16,7 @@ const MINUTE_S: i64 = 60;
 const MAX_INTERVAL_S: i64 = 3600;
 
 /// The sections whose metrics this agent has.
-const FAMILIES: [Family; 8] = [
+const FAMILIES: [Family; 9] = [
     Family::Cpu,
     Family::Mem,
     Family::Swap,
@@ -25,6 +25,14 @@ const FAMILIES: [Family; 8] = [
     Family::Net,
     Family::Netstat,
     Family::Processes,
+    Family::Load,
+];
+
+/// Names of that agent's which are others here.
+const RENAMED: [(&str, &str); 3] = [
+    ("load_average_1m", "system_load1"),
+    ("load_average_5m", "system_load5"),
+    ("load_average_15m", "system_load15"),
 ];
 
 /// Other sections, and what to do about them.
@@ -281,6 +289,9 @@ fn read_measurement(section: &Section<'_>, family: Family, names: &mut Vec<&'sta
         let path = format!("{path}[{at}]");
         let mut add = |name: &str| match find(family, name) {
             Some(metric) => {
+                if RENAMED.iter().any(|(theirs, _)| *theirs == name) {
+                    notes.left_out(&path, named_otherwise(metric.name, name));
+                }
                 if !names.contains(&metric.name) {
                     names.push(metric.name);
                 }
@@ -309,10 +320,7 @@ fn read_measurement(section: &Section<'_>, family: Family, names: &mut Vec<&'sta
                 if let (Some(new), Some(metric)) = (decorated.text("rename"), metric)
                     && new != metric.name
                 {
-                    notes.left_out(
-                        &decorated.at("rename"),
-                        format!("{} goes by its own name: alarms and graphs that name {new} have to be changed", metric.name),
-                    );
+                    notes.left_out(&decorated.at("rename"), named_otherwise(metric.name, new));
                 }
                 if let (Some(unit), Some(metric)) = (decorated.text("unit"), metric)
                     && unit != metric.unit.word()
@@ -328,8 +336,14 @@ fn read_measurement(section: &Section<'_>, family: Family, names: &mut Vec<&'sta
     }
 }
 
+fn named_otherwise(ours: &str, theirs: &str) -> String {
+    format!("{ours} goes by that name: alarms and graphs that name {theirs} have to be changed")
+}
+
 /// The metric of that name, in full or without its family.
 fn find(family: Family, name: &str) -> Option<Metric> {
+    let renamed = RENAMED.iter().find(|(theirs, _)| *theirs == name);
+    let name = renamed.map_or(name, |(_, ours)| ours);
     let full = format!("{}_{name}", family.word());
     metrics().find(|metric| metric.family == family && (metric.name == name || metric.name == full))
 }

@@ -337,6 +337,21 @@ fn metrics_that_are_not_there_and_what_is_said_of_some_are_named() {
 }
 
 #[test]
+fn load_averages_go_by_other_names() {
+    let imported =
+        collected(&json!({"load": {"measurement": ["load_average_1m", "load_average_15m"]}}));
+    assert_eq!(
+        lost(&imported),
+        ["load.measurement[0]", "load.measurement[1]"]
+    );
+    assert!(said(&imported).contains("system_load1 goes by that name"));
+    let wanted = settings(&imported).metrics.unwrap().rules.wanted;
+    assert!(
+        wanted.has("system_load1") && wanted.has("system_load15") && !wanted.has("system_load5")
+    );
+}
+
+#[test]
 fn one_interval_is_the_shortest_that_there_is() {
     let of = |seconds: i64| {
         let imported = imported(&json!({
