@@ -50,8 +50,6 @@ pub mod check;
 
 pub mod dashboard;
 
-pub mod import;
-
 // Adapters to the outside.
 pub mod aws;
 

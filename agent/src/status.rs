@@ -8,10 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::account::{Fate, Filtered, Lost, Rejected};
 
+mod cost;
 pub mod ledger;
 pub mod socket;
 mod text;
 
+pub use self::cost::Cost;
 pub use self::text::human;
 
 /// The whole report. Ages and counters since the start are known only of an agent that runs.
@@ -42,7 +44,14 @@ pub struct Status {
 
 /// How metrics stand, since the start.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Metering {
+    /// Under which they are filed.
+    pub namespace: String,
+    /// Between two looks at the host.
+    pub interval_ms: u64,
+    /// False where the configuration has no metrics any more: what was measured is still sent.
+    pub measures: bool,
     /// When the host was last measured, in milliseconds since 1970 UTC.
     pub measured_unix_ms: Option<i64>,
     /// Points that wait for CloudWatch, or are under way.
@@ -51,10 +60,16 @@ pub struct Metering {
     pub spool_bytes: u64,
     /// When the oldest of them was measured, in milliseconds since 1970 UTC.
     pub oldest_unix_ms: Option<i64>,
+    /// Requests of which it is not known whether they arrived: they are looked for.
+    pub in_doubt: u64,
     /// Data that CloudWatch took.
     pub sent: u64,
     /// Requests that were sent.
     pub requests: u64,
+    /// Of them, those that failed; what they carried is tried again.
+    pub failed: u64,
+    /// Of those, the ones that the service throttled.
+    pub throttled: u64,
     /// Points, or data made of them, that will never be sent, by reason.
     pub dropped: BTreeMap<String, u64>,
     /// What went wrong last, if it still does.
@@ -129,6 +144,9 @@ pub struct Running {
     pub replaced: u64,
     /// Descriptors of log files that are open.
     pub open_files: usize,
+    /// What the agent itself costs; `None` where that can't be read.
+    #[serde(default)]
+    pub cost: Option<Cost>,
 }
 
 /// One generation of a file.

@@ -16,6 +16,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_smithy_types::retry::RetryConfig;
 use bytes::Bytes;
 
+use super::access::Access;
 use super::body::{Finished, Handed, Watch};
 use super::call::{self, Outcome};
 use super::clock::ServiceClock;
@@ -119,14 +120,7 @@ impl Logs {
     /// # Errors
     /// When no region is known, or the file of certificate authorities or the proxy's URL can't be used.
     pub async fn connect(options: &Options) -> Result<Logs, ConnectError> {
-        let config = load(options, options.endpoint_url.as_deref()).await?;
-        let mut logs = Logs::over(&config, options)?;
-        if options.endpoint_url.is_none()
-            && let Ok(url) = std::env::var(ENDPOINT_VARIABLE)
-        {
-            logs.endpoint = Some(url);
-        }
-        Ok(logs)
+        Access::find(options).await?.logs()
     }
 
     /// The same over a configuration that is loaded already: of `options`, only `gzip` and `timeouts` count.
@@ -134,25 +128,34 @@ impl Logs {
     /// # Errors
     /// When it has no region.
     pub fn over(config: &SdkConfig, options: &Options) -> Result<Logs, ConnectError> {
+        Logs::at(config, None, options)
+    }
+
+    /// The same at an address that comes before the configuration's.
+    pub(super) fn at(
+        config: &SdkConfig,
+        endpoint_url: Option<&str>,
+        options: &Options,
+    ) -> Result<Logs, ConnectError> {
         let region = config.region().ok_or(ConnectError::NoRegion)?.to_string();
         let clock = ServiceClock::default();
-        let client = Client::from_conf(
-            aws_sdk_cloudwatchlogs::config::Builder::from(config)
-                // Tries and time limits are ours; a second opinion inside the SDK would only hide what happens.
-                .retry_config(RetryConfig::disabled())
-                .timeout_config(
-                    TimeoutConfig::builder()
-                        .connect_timeout(options.timeouts.connect)
-                        .build(),
-                )
-                .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-                .interceptor(clock.watch())
-                .build(),
-        );
+        let mut builder = aws_sdk_cloudwatchlogs::config::Builder::from(config)
+            // Tries and time limits are ours; a second opinion inside the SDK would only hide what happens.
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .connect_timeout(options.timeouts.connect)
+                    .build(),
+            )
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .interceptor(clock.watch());
+        if let Some(url) = endpoint_url {
+            builder = builder.endpoint_url(url);
+        }
         Ok(Logs {
-            client,
+            client: Client::from_conf(builder.build()),
             region,
-            endpoint: config.endpoint_url().map(str::to_owned),
+            endpoint: told_endpoint(config, endpoint_url, ENDPOINT_VARIABLE),
             gzip: options.gzip,
             timeouts: options.timeouts,
             clock,
@@ -313,6 +316,18 @@ impl Logs {
         let watch = Watch::new(&handed, body);
         call::within(limit, place, &handed, call(watch)).await
     }
+}
+
+/// The address that messages name: what is configured, what the service's own `variable` says, or what is said for all.
+pub(super) fn told_endpoint(
+    config: &SdkConfig,
+    endpoint_url: Option<&str>,
+    variable: &str,
+) -> Option<String> {
+    let configured = endpoint_url.map(str::to_owned);
+    let own = || std::env::var(variable).ok();
+    let all = || config.endpoint_url().map(str::to_owned);
+    configured.or_else(own).or_else(all)
 }
 
 /// Region, endpoint and credentials, as every AWS tool finds them.

@@ -14,6 +14,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_smithy_types::retry::RetryConfig;
 use bytes::Bytes;
 
+use super::access::Access;
 use super::body::{Finished, Handed, Watch};
 use super::call::{self, Outcome};
 use super::explain::Place;
@@ -24,6 +25,9 @@ use crate::target::{GroupClass, Target};
 mod dashboards;
 
 pub use self::dashboards::{PutFailure, Remark};
+
+/// Comes before `AWS_ENDPOINT_URL`. The SDK knows it by itself; messages name it.
+const ENDPOINT_VARIABLE: &str = "AWS_ENDPOINT_URL_CLOUDWATCH";
 
 /// CloudWatch of one region.
 #[derive(Debug, Clone)]
@@ -44,32 +48,33 @@ impl Metrics {
         options: &Options,
         endpoint_url: Option<&str>,
     ) -> Result<Metrics, ConnectError> {
-        Metrics::over(&logs::load(options, endpoint_url).await?, options)
+        Access::find(options).await?.metrics(endpoint_url)
     }
 
-    /// The same over a configuration that is loaded already.
-    ///
-    /// # Errors
-    /// When it has no region.
-    pub fn over(config: &SdkConfig, options: &Options) -> Result<Metrics, ConnectError> {
+    /// Over what is shared with other services. The `endpoint_url` of `options` is that of logs and does not count here.
+    pub(super) fn at(
+        config: &SdkConfig,
+        endpoint_url: Option<&str>,
+        options: &Options,
+    ) -> Result<Metrics, ConnectError> {
         let region = config.region().ok_or(ConnectError::NoRegion)?.to_string();
-        let client = Client::from_conf(
-            aws_sdk_cloudwatch::config::Builder::from(config)
-                // Tries, time limits and compression are ours.
-                .retry_config(RetryConfig::disabled())
-                .disable_request_compression(true)
-                .timeout_config(
-                    TimeoutConfig::builder()
-                        .connect_timeout(options.timeouts.connect)
-                        .build(),
-                )
-                .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-                .build(),
-        );
+        let mut builder = aws_sdk_cloudwatch::config::Builder::from(config)
+            // Tries, time limits and compression are ours.
+            .retry_config(RetryConfig::disabled())
+            .disable_request_compression(true)
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .connect_timeout(options.timeouts.connect)
+                    .build(),
+            )
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+        if let Some(url) = endpoint_url {
+            builder = builder.endpoint_url(url);
+        }
         Ok(Metrics {
-            client,
+            client: Client::from_conf(builder.build()),
             region,
-            endpoint: config.endpoint_url().map(str::to_owned),
+            endpoint: logs::told_endpoint(config, endpoint_url, ENDPOINT_VARIABLE),
             limit: options.timeouts.call,
         })
     }

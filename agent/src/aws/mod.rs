@@ -5,6 +5,7 @@
 //! `http` (connections), `body` (a finished body, sent as it is), `call` (one try, with a time limit), `classify` and `explain`
 //! (what a failure means, to a program and to people; both pure), `clock` (what answers tell about this host's clock).
 
+mod access;
 mod body;
 mod call;
 mod classify;
@@ -18,6 +19,7 @@ mod parameters;
 mod query;
 mod read_back;
 
+pub use access::Access;
 pub(crate) use explain::causes;
 pub use failure::{Failure, FailureKind, RejectedInfo};
 pub use http::{Http, HttpError, Proxy};

@@ -90,6 +90,7 @@ impl Settings {
     #[must_use]
     pub fn fixed(&self, other: &Self) -> Vec<&'static str> {
         let (aws, theirs) = (&self.aws, &other.aws);
+        let spool = |settings: &Self| Some(settings.metrics.as_ref()?.spool_bytes);
         [
             ("agent.state_dir", self.state_dir != other.state_dir),
             ("agent.instance_id", self.instance_id != other.instance_id),
@@ -101,7 +102,7 @@ impl Settings {
             ("agent.profile", aws.profile != theirs.profile),
             ("agent.ca_bundle", aws.ca_bundle != theirs.ca_bundle),
             ("ship.compression", aws.gzip != theirs.gzip),
-            ("metrics", self.metrics != other.metrics),
+            ("metrics.spool", spool(self) != spool(other)),
         ]
         .into_iter()
         .filter_map(|(name, differs)| differs.then_some(name))

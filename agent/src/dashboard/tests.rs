@@ -98,6 +98,7 @@ fn sent(settings: &metering::Settings, grouped: bool) -> Vec<Stored> {
         seq: 1,
         at_ms: 60_000,
         scope: Arc::new(Scope {
+            namespace: "CWAgent".into(),
             dimensions: settings.dimensions.iter().filter_map(of_host).collect(),
             rollups: settings.rollups.clone(),
             resolution_s: 60,

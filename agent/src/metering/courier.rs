@@ -8,28 +8,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::limits::{MAX_AGE, MAX_DATA, READABLE_AGE};
-use super::pack::{self, Packed, Probe, stored_ms};
+use super::pack::{self, Packed, Probe};
+use super::refusal;
+use super::spread::Spread;
 use crate::aws::{Failure, FailureKind};
 use crate::clock::Now;
 use crate::ship::backoff::Random;
 use crate::spool::{Fate, Range, Reading, Spool};
 
-/// When a request is looked for that may have arrived: points show within seconds, and are taken for missing after the last look.
-const LOOKS: [Duration; 4] = [
-    Duration::from_secs(5),
-    Duration::from_secs(20),
-    Duration::from_secs(45),
-    Duration::from_secs(90),
-];
+/// When a request is looked for that may have arrived, as parts of the time after which a point that does not show is taken for missing.
+const LOOKS: [f64; 4] = [1.0 / 36.0, 1.0 / 9.0, 1.0 / 3.0, 1.0];
 /// So many requests may be in doubt before nothing new is sent.
 const MAX_PARCELS: usize = 8;
-/// Points that are stored by the second are sent this often.
-const FLUSH_MS: i64 = 10_000;
 /// The longest pause between tries while nobody answers: catching up begins within it.
 const CAP: Duration = Duration::from_secs(10);
 /// The same where the service says no: too much, or not allowed.
 const CAP_REFUSED: Duration = Duration::from_secs(60);
-/// So many data in a row, each refused by itself: it is not them.
+/// So many data in a row, each refused by itself: perhaps it is not them, so the next ones are risked slowly.
 const MAX_REFUSED: u32 = 16;
 
 /// What to do.
@@ -43,6 +38,23 @@ pub enum Do {
     Wait(Duration),
 }
 
+/// What became of requests and data since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Requests that were sent or asked, of both kinds.
+    pub requests: u64,
+    /// Of them, those that failed; what they carried is tried again, or looked for.
+    pub failed: u64,
+    /// Of those, the ones that the service throttled.
+    pub throttled: u64,
+    /// Data that CloudWatch took.
+    pub taken: u64,
+    /// Data that CloudWatch refused.
+    pub rejected: u64,
+    /// Points that became too old.
+    pub too_old: u64,
+}
+
 #[derive(Debug)]
 struct Doubt {
     looks: usize,
@@ -52,44 +64,80 @@ struct Doubt {
 /// Sends what the spool holds.
 #[derive(Debug)]
 pub struct Courier {
-    namespace: String,
-    interval: Duration,
+    spread: Spread,
+    settle: Duration,
     random: Random,
     attempts: u32,
     closed_until: Duration,
     doubts: BTreeMap<Range, Doubt>,
     most: usize,
     refused: u32,
-    flushed_ms: i64,
-    /// Data that CloudWatch took.
-    pub taken: u64,
-    /// Data that CloudWatch refused.
-    pub rejected: u64,
-    /// Points that became too old.
-    pub too_old: u64,
-    /// What went wrong last, until something goes well.
-    pub trouble: Option<String>,
+    /// Nothing has left yet, or there is no later: what there is leaves at once.
+    hurry: Hurry,
+    counts: Counts,
+    trouble: Option<String>,
+    /// The last failure is one that passes by itself.
+    passing: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hurry {
+    /// A host that has just booted is to be seen.
+    First,
+    No,
+    Last,
 }
 
 impl Courier {
-    /// `seed` spreads the tries of many hosts.
+    /// `seed` spreads the requests of many hosts. After `settle` a point that does not show has not arrived.
     #[must_use]
-    pub fn new(namespace: String, interval: Duration, seed: u64) -> Self {
+    pub fn new(interval: Duration, settle: Duration, seed: u64) -> Self {
         Self {
-            namespace,
-            interval,
+            spread: Spread::new(interval, seed),
+            settle,
             random: Random::new(seed),
             attempts: 0,
             closed_until: Duration::ZERO,
             doubts: BTreeMap::new(),
             most: MAX_DATA,
             refused: 0,
-            flushed_ms: i64::MIN,
-            taken: 0,
-            rejected: 0,
-            too_old: 0,
+            hurry: Hurry::First,
+            counts: Counts::default(),
             trouble: None,
+            passing: true,
         }
+    }
+
+    /// Other settings from now on; what is known of the service and of doubtful requests stays.
+    pub fn reconfigure(&mut self, interval: Duration, settle: Duration) {
+        self.spread = self.spread.with(interval);
+        self.settle = settle;
+    }
+
+    /// From now on everything leaves at once: there is no later.
+    pub fn drain(&mut self) {
+        self.hurry = Hurry::Last;
+        self.closed_until = Duration::ZERO;
+        self.attempts = 0;
+        self.passing = true;
+    }
+
+    /// What became of requests and data since the start.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// What went wrong last, until something goes well.
+    #[must_use]
+    pub fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
+    }
+
+    /// Whether the last failure may be over in a moment: nobody answered, or too much was asked. A missing permission is not.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        self.passing
     }
 
     /// What to do now.
@@ -97,6 +145,25 @@ impl Courier {
         if now.monotonic < self.closed_until {
             return Do::Wait(self.closed_until - now.monotonic);
         }
+        let found = self.doubtful(spool, now);
+        let wait = match found {
+            Do::Wait(wait) => wait,
+            found => return found,
+        };
+        if let Some(packed) = self.withdrawn(spool) {
+            return self.leave(packed, spool);
+        }
+        if spool.parcels() >= MAX_PARCELS {
+            return Do::Wait(wait);
+        }
+        match self.new_parcel(spool, now) {
+            Ok(packed) => self.leave(packed, spool),
+            Err(later) => Do::Wait(wait.min(later)),
+        }
+    }
+
+    /// Requests of which nobody knows whether they arrived.
+    fn doubtful(&mut self, spool: &mut Spool, now: Now) -> Do {
         let mut wait = Duration::MAX;
         for range in spool.open_ranges() {
             // Those of before the start are looked for at once.
@@ -108,48 +175,39 @@ impl Courier {
                 wait = wait.min(doubt.at - now.monotonic);
                 continue;
             }
-            let parcel = spool.parcel(range);
-            let part = (range.from, range.to);
-            let packed = pack::request(
-                &self.namespace,
-                &parcel,
-                (range.first, range.last),
-                part,
-                MAX_DATA,
-            );
+            let packed = packed(&spool.parcel(range), range, MAX_DATA);
             match packed
                 .filter(|it| it.range == range)
                 .and_then(|it| it.probe)
             {
                 Some(probe) if age(probe.at_ms, now) < READABLE_AGE => {
+                    self.counts.requests += 1;
                     return Do::Look(range, probe);
                 }
                 // It can't be seen: rather twice than not at all. Average and extremes are right either way.
                 _ => self.again(range, spool),
             }
         }
+        Do::Wait(wait)
+    }
+
+    /// The next request of data that were in one before.
+    fn withdrawn(&mut self, spool: &mut Spool) -> Option<Packed> {
         for gap in spool.gaps() {
-            let parcel = spool.parcel(gap);
-            let part = (gap.from, gap.to);
-            let packed = pack::request(
-                &self.namespace,
-                &parcel,
-                (gap.first, gap.last),
-                part,
-                self.most,
-            );
-            match packed {
-                Some(packed) if packed.range.of == gap.of => return self.leave(packed, spool),
+            match packed(&spool.parcel(gap), gap, self.most) {
+                Some(packed) if packed.range.of == gap.of => return Some(packed),
                 // Its readings are not what they were: damaged on the disk.
                 _ => {
                     spool.settle(gap, Fate::Rejected);
-                    self.rejected += u64::from(gap.to - gap.from);
+                    self.counts.rejected += u64::from(gap.to - gap.from);
                 }
             }
         }
-        if spool.parcels() >= MAX_PARCELS {
-            return Do::Wait(wait);
-        }
+        None
+    }
+
+    /// The first request of readings that were in none; else how long to wait for one.
+    fn new_parcel(&mut self, spool: &mut Spool, now: Now) -> Result<Packed, Duration> {
         loop {
             let readings = spool.unpacked();
             let first = spool.packed_through() + 1;
@@ -159,61 +217,47 @@ impl Courier {
             let old = old.count();
             if let Some(last) = old.checked_sub(1).and_then(|at| readings.get(at)) {
                 let points = readings.iter().take(old).map(|it| it.values.len() as u64);
-                self.too_old += points.sum::<u64>();
+                self.counts.too_old += points.sum::<u64>();
                 spool.settle(unit(first, last.seq), Fate::TooOld);
                 continue;
             }
-            let (due, later) = self.due(&readings, now);
-            if due.is_empty() {
-                return Do::Wait(wait.min(later));
-            }
+            let due = self.due(&readings, now)?;
             let parcel = &due[..pack::parcel_of(due)];
-            let Some(last) = parcel.last() else {
-                return Do::Wait(wait);
-            };
+            let last = parcel.last().ok_or(Duration::MAX)?;
             let ends = (first, last.seq);
-            match pack::request(&self.namespace, parcel, ends, (0, u32::MAX), self.most) {
-                Some(packed) => return self.leave(packed, spool),
+            match pack::request(parcel, ends, (0, u32::MAX), self.most) {
+                Some(packed) => return Ok(packed),
                 // Nothing in it that CloudWatch takes.
                 None => spool.settle(unit(first, last.seq), Fate::Rejected),
             }
         }
     }
 
-    fn leave(&mut self, packed: Packed, spool: &mut Spool) -> Do {
-        spool.intend(packed.range);
-        Do::Put(packed)
-    }
-
-    /// Which of the readings may leave, and when the others may.
+    /// Which of the readings may leave; else when the first of them may.
     fn due<'r>(
-        &mut self,
+        &self,
         readings: &'r [Arc<Reading>],
         now: Now,
-    ) -> (&'r [Arc<Reading>], Duration) {
-        let Some(newest) = readings.last() else {
-            return (&[], Duration::MAX);
+    ) -> Result<&'r [Arc<Reading>], Duration> {
+        let leaves = |it: &Arc<Reading>| match self.hurry {
+            Hurry::No => self.spread.leaves(it, now.unix_ms),
+            Hurry::First | Hurry::Last => Duration::ZERO,
         };
-        let step_ms = i64::from(newest.scope.resolution_s.max(1)) * 1_000;
-        let interval_ms = self.interval.as_millis() as i64;
-        if interval_ms < step_ms {
-            // What is stored together leaves together.
-            let end = stored_ms(newest) + step_ms;
-            let closed = readings.partition_point(|it| stored_ms(it) + step_ms <= end - step_ms);
-            if now.unix_ms >= end || now.unix_ms < end - step_ms {
-                return (readings, Duration::ZERO);
-            }
-            let later = Duration::from_millis((end - now.unix_ms).unsigned_abs());
-            return (&readings[..closed], later);
+        let due = readings.iter().take_while(|it| leaves(it).is_zero());
+        match (due.count(), readings.first()) {
+            (0, None) => Err(Duration::MAX),
+            (0, Some(first)) => Err(leaves(first)),
+            (count, _) => Ok(&readings[..count]),
         }
-        if interval_ms < FLUSH_MS
-            && (self.flushed_ms..self.flushed_ms.saturating_add(FLUSH_MS)).contains(&now.unix_ms)
-        {
-            let later = self.flushed_ms + FLUSH_MS - now.unix_ms;
-            return (&[], Duration::from_millis(later.unsigned_abs()));
+    }
+
+    fn leave(&mut self, packed: Packed, spool: &mut Spool) -> Do {
+        spool.intend(packed.range);
+        self.counts.requests += 1;
+        if self.hurry == Hurry::First {
+            self.hurry = Hurry::No;
         }
-        self.flushed_ms = now.unix_ms;
-        (readings, Duration::ZERO)
+        Do::Put(packed)
     }
 
     /// The service has answered a request, or not.
@@ -224,35 +268,19 @@ impl Courier {
         spool: &mut Spool,
         now: Now,
     ) {
-        let count = range.to - range.from;
         let Err(failure) = answer else {
-            spool.settle(range, Fate::Taken);
-            self.taken += u64::from(count);
-            self.fine();
+            self.taken(range, spool);
             self.refused = 0;
             self.most = (self.most * 2).min(MAX_DATA);
             return;
         };
         match failure.kind {
             FailureKind::Unknown | FailureKind::Service => {
-                let at = now.monotonic + LOOKS[0];
+                let at = now.monotonic + self.settle.mul_f64(LOOKS[0]);
                 self.doubts.insert(range, Doubt { looks: 0, at });
                 self.failed(failure, now);
             }
-            FailureKind::Invalid if count > 1 && self.refused < MAX_REFUSED => {
-                spool.withdraw(range);
-                self.most = (count as usize / 2).max(1);
-                self.trouble = Some(failure.message);
-            }
-            FailureKind::Invalid => {
-                spool.settle(range, Fate::Rejected);
-                self.rejected += u64::from(count);
-                self.refused += 1;
-                self.trouble = Some(failure.message);
-                if self.refused >= MAX_REFUSED {
-                    self.most = MAX_DATA;
-                }
-            }
+            FailureKind::Invalid => self.invalid(range, failure, spool, now),
             _ => {
                 spool.withdraw(range);
                 self.failed(failure, now);
@@ -260,40 +288,62 @@ impl Courier {
         }
     }
 
-    /// A request that was in doubt was looked for: so many samples were there.
+    /// The service finds something wrong in a request: only the data that it names are given up, or those that it refuses by themselves.
+    fn invalid(&mut self, range: Range, failure: Failure, spool: &mut Spool, now: Now) {
+        self.counts.failed += 1;
+        let count = range.to - range.from;
+        spool.withdraw(range);
+        let named = refusal::named(&failure.message, count);
+        if named.is_empty() && count > 1 {
+            self.most = (count as usize / 2).max(1);
+            self.trouble = Some(failure.message);
+            return;
+        }
+        let refused = if named.is_empty() { vec![0] } else { named };
+        self.counts.rejected += refused.len() as u64;
+        for at in refused {
+            let from = range.from + at;
+            let to = from + 1;
+            spool.settle(Range { from, to, ..range }, Fate::Rejected);
+        }
+        self.trouble = Some(failure.message);
+        if count == 1 {
+            self.refused += 1;
+            if self.refused >= MAX_REFUSED {
+                self.close(CAP_REFUSED, Duration::ZERO, now);
+            }
+        }
+    }
+
+    /// A request that was in doubt was looked for: so many samples of its probe were there, of as many as there are if it arrived.
     pub fn looked(
         &mut self,
         range: Range,
-        seen: Result<f64, Failure>,
+        (seen, samples): (Result<f64, Failure>, u64),
         spool: &mut Spool,
         now: Now,
     ) {
         let looks = self.doubts.get(&range).map_or(0, |doubt| doubt.looks);
         match seen {
-            Ok(samples) if samples > 0.0 => {
+            Ok(seen) if seen >= samples as f64 => {
                 self.doubts.remove(&range);
-                spool.settle(range, Fate::Taken);
-                self.taken += u64::from(range.to - range.from);
-                self.fine();
+                self.taken(range, spool);
             }
-            Ok(_) => match LOOKS.get(looks + 1) {
-                Some(next) => {
-                    let at = now.monotonic + *next - LOOKS[looks];
-                    self.doubts.insert(
-                        range,
-                        Doubt {
-                            looks: looks + 1,
-                            at,
-                        },
-                    );
-                }
-                None => self.again(range, spool),
-            },
+            Ok(_) => {
+                self.attempts = 0;
+                let Some(next) = LOOKS.get(looks + 1) else {
+                    return self.again(range, spool);
+                };
+                let at = now.monotonic + self.settle.mul_f64(next - LOOKS[looks]);
+                let looks = looks + 1;
+                self.doubts.insert(range, Doubt { looks, at });
+            }
             Err(failure) => match failure.kind {
                 FailureKind::Denied
                 | FailureKind::Invalid
                 | FailureKind::NotFound
                 | FailureKind::Other => {
+                    self.counts.failed += 1;
                     self.trouble = Some(failure.message);
                     self.again(range, spool);
                 }
@@ -302,27 +352,43 @@ impl Courier {
         }
     }
 
+    /// It has not arrived, or that can't be known: it is sent again.
     fn again(&mut self, range: Range, spool: &mut Spool) {
         self.doubts.remove(&range);
         spool.withdraw(range);
     }
 
-    fn fine(&mut self) {
+    fn taken(&mut self, range: Range, spool: &mut Spool) {
+        spool.settle(range, Fate::Taken);
+        self.counts.taken += u64::from(range.to - range.from);
         self.attempts = 0;
         self.trouble = None;
+        self.passing = true;
     }
 
     fn failed(&mut self, failure: Failure, now: Now) {
+        self.counts.failed += 1;
+        self.counts.throttled += u64::from(failure.kind == FailureKind::Throttled);
+        self.passing = !matches!(failure.kind, FailureKind::Denied | FailureKind::Other);
         let cap = match failure.kind {
             FailureKind::Throttled | FailureKind::Denied | FailureKind::Other => CAP_REFUSED,
             _ => CAP,
         };
         let asked = failure.retry_after.unwrap_or_default().min(CAP_REFUSED);
+        self.trouble = Some(failure.message);
+        self.close(cap, asked, now);
+    }
+
+    fn close(&mut self, cap: Duration, at_least: Duration, now: Now) {
         let pause = self.random.backoff(self.attempts.saturating_add(3), cap);
         self.attempts = self.attempts.saturating_add(1);
-        self.closed_until = now.monotonic + pause.max(asked);
-        self.trouble = Some(failure.message);
+        self.closed_until = now.monotonic + pause.max(at_least);
     }
+}
+
+fn packed(parcel: &[Arc<Reading>], range: Range, most: usize) -> Option<Packed> {
+    let ends = (range.first, range.last);
+    pack::request(parcel, ends, (range.from, range.to), most)
 }
 
 fn age(at_ms: i64, now: Now) -> Duration {

@@ -2,15 +2,31 @@
 
 use std::time::Duration;
 
-mod body;
-pub mod courier;
-pub mod limits;
-pub mod own;
-pub mod pack;
+// The state machine, and the thread that it is on.
+pub mod line;
 mod run;
+
+// Its parts, in the order in which a reading goes through them.
 pub mod schedule;
 
-pub use run::Meter;
+pub mod own;
+
+mod spread;
+
+pub mod courier;
+
+pub mod pack;
+
+mod body;
+
+mod refusal;
+
+pub mod limits;
+
+#[cfg(test)]
+mod tests;
+
+pub use run::{Base, Meter, StartError};
 
 use crate::derive::{Rules, Wanted};
 use crate::sample::Collect;
@@ -34,9 +50,14 @@ pub struct Settings {
     pub rollups: Vec<Vec<String>>,
     /// What the spool may take of the disk.
     pub spool_bytes: u64,
+    /// After a request without an answer: how long a point may take to show, until it is sent again.
+    pub settle: Duration,
     /// An address of CloudWatch other than the region's own.
     pub endpoint_url: Option<String>,
 }
+
+/// Statistics of a new metric show within two minutes (User Guide of CloudWatch, "Publish custom metrics"), and the service may be late.
+pub const SETTLE_DEFAULT: Duration = Duration::from_secs(180);
 
 /// What is looked at if nobody says otherwise: each metric costs money.
 pub const DEFAULT_COLLECT: [&str; 9] = [
@@ -75,6 +96,7 @@ impl Default for Settings {
             dimensions: DIMENSIONS[..4].iter().map(|name| (*name).into()).collect(),
             rollups: vec![vec!["AutoScalingGroupName".into()]],
             spool_bytes: 16 * 1024 * 1024,
+            settle: SETTLE_DEFAULT,
             endpoint_url: None,
         }
     }

@@ -72,3 +72,88 @@ fn sum(reasons: &BTreeMap<String, u64>) -> u64 {
         .values()
         .fold(0, |all, one| all.saturating_add(*one))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::status::Running;
+
+    fn status(running: Option<Running>) -> Status {
+        Status::new(
+            "i-1".into(),
+            0,
+            running,
+            Vec::new(),
+            crate::status::Account::default(),
+            Vec::new(),
+        )
+    }
+
+    fn shown(points: &[(Series, f64)]) -> Vec<(String, &str, f64)> {
+        let name = |series: &Series| {
+            let labels = series.labels.iter();
+            let labels: String = labels
+                .map(|(name, value)| format!(" {name}={value}"))
+                .collect();
+            format!("{}{labels}", series.name)
+        };
+        let shown = points.iter();
+        shown
+            .map(|(series, value)| (name(series), &*series.unit, *value))
+            .collect()
+    }
+
+    #[test]
+    fn the_first_report_tells_only_what_is_true_at_one_instant() {
+        let running = Running {
+            oldest_unshipped_ms: Some(1_500),
+            events_shipped: 70,
+            ..Running::default()
+        };
+        let points = points(None, &status(Some(running)));
+        let age = "baker_agent_oldest_unshipped_age".to_owned();
+        assert_eq!(shown(&points), [(age, "Seconds", 1.5)]);
+        assert_eq!(super::points(None, &status(None)), []);
+    }
+
+    #[test]
+    fn what_happened_between_two_reports_is_told_and_a_reason_from_when_it_occurs() {
+        let running = |events_shipped, retries| {
+            Some(Running {
+                events_shipped,
+                retries,
+                ..Running::default()
+            })
+        };
+        let (mut before, mut after) = (status(running(70, 1)), status(running(100, 3)));
+        before.totals.shipped_bytes = 1_000;
+        after.totals.shipped_bytes = 1_600;
+        before.totals.lost_bytes.insert("backlog".into(), 5);
+        after.totals.lost_bytes.insert("backlog".into(), 5);
+        after.totals.lost_bytes.insert("copytruncate".into(), 9);
+        let all = points(Some(&before), &after);
+        let expected = [
+            ("baker_agent_oldest_unshipped_age", "Seconds", 0.0),
+            ("baker_agent_lines_shipped", "Count", 30.0),
+            ("baker_agent_bytes_shipped", "Bytes", 600.0),
+            ("baker_agent_retries", "Count", 2.0),
+            ("baker_agent_bytes_rejected", "Bytes", 0.0),
+            ("baker_agent_bytes_lost", "Bytes", 9.0),
+            ("baker_agent_bytes_lost reason=copytruncate", "Bytes", 9.0),
+        ];
+        let expected = expected.map(|(name, unit, value)| (name.to_owned(), unit, value));
+        assert_eq!(shown(&all), expected);
+    }
+
+    #[test]
+    fn a_ledger_that_began_anew_is_no_negative_growth() {
+        let mut before = status(Some(Running::default()));
+        before.totals.shipped_bytes = 1_000;
+        let after = status(Some(Running::default()));
+        assert!(
+            points(Some(&before), &after)
+                .iter()
+                .all(|(_, value)| *value == 0.0)
+        );
+    }
+}

@@ -10,6 +10,9 @@ use super::body;
 use super::limits::{MAX_BODY_BYTES, MAX_DATA, MAX_DIMENSIONS, MAX_VALUES, fitting};
 use crate::spool::{Range, Reading, Scope, Series};
 
+/// The dimension that no other host has the same value of.
+const INSTANCE: &str = "InstanceId";
+
 /// Names and values, in the order in which they are sent.
 pub type Dimensions = Vec<(String, String)>;
 
@@ -33,6 +36,8 @@ pub struct Datum {
 /// A request that is ready to leave.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Packed {
+    /// Under which its data are filed.
+    pub namespace: String,
     /// What is in it.
     pub range: Range,
     /// Its body, not compressed.
@@ -44,6 +49,8 @@ pub struct Packed {
 /// A point that is there if, and only if, its request has arrived.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Probe {
+    /// Under which it is filed.
+    pub namespace: String,
     /// The metric's name.
     pub name: String,
     /// Its dimensions.
@@ -52,6 +59,8 @@ pub struct Probe {
     pub at_ms: i64,
     /// For how long from then on, in seconds.
     pub period_s: u32,
+    /// How many samples it has.
+    pub samples: u64,
 }
 
 /// When a reading is stored.
@@ -127,6 +136,7 @@ fn dimension_sets(scope: &Scope, series: &Series) -> Vec<(Dimensions, bool)> {
         .chain(scope.dimensions.iter().cloned())
         .collect();
     all.truncate(MAX_DIMENSIONS);
+    let own = all.iter().any(|(name, _)| name == INSTANCE);
     let mut sets = Vec::with_capacity(1 + scope.rollups.len());
     for names in &scope.rollups {
         let of = |name: &String| all.iter().find(|(known, _)| known == name).cloned();
@@ -137,19 +147,23 @@ fn dimension_sets(scope: &Scope, series: &Series) -> Vec<(Dimensions, bool)> {
             sets.push((rolled, false));
         }
     }
-    sets.insert(0, (all, true));
+    sets.insert(0, (all, own));
     sets
 }
 
-/// How many of the readings, which are in no parcel yet, go into the next one: as many as one request takes; more only where those of one
-/// instant are more.
+/// How many of the readings, which are in no parcel yet, go into the next one: as many as one request takes of one namespace; more only where
+/// those of one instant are more.
 #[must_use]
 pub fn parcel_of(readings: &[Arc<Reading>]) -> usize {
     let (mut taken, mut count, mut bytes) = (0, 0, body::ENVELOPE_BYTES);
     while taken < readings.len() {
         let rest = &readings[taken..];
-        let at_ms = stored_ms(&rest[0]);
-        let together = rest.iter().take_while(|it| stored_ms(it) == at_ms).count();
+        if rest[0].scope.namespace != readings[0].scope.namespace {
+            break;
+        }
+        let key = |it: &Arc<Reading>| (stored_ms(it), it.scope.namespace.clone());
+        let together = key(&rest[0]);
+        let together = rest.iter().take_while(|it| key(it) == together).count();
         let data = data(&rest[..together]);
         count += data.len();
         bytes += data.iter().map(body::datum_bytes).sum::<usize>();
@@ -164,12 +178,12 @@ pub fn parcel_of(readings: &[Arc<Reading>]) -> usize {
 /// The next request of a parcel: its data from `from` on, at most up to `to` and at most `most` of them. None if there is nothing to send.
 #[must_use]
 pub fn request(
-    namespace: &str,
     parcel: &[Arc<Reading>],
     (first, last): (u64, u64),
     (from, to): (u32, u32),
     most: usize,
 ) -> Option<Packed> {
+    let namespace = &parcel.first()?.scope.namespace;
     let data = data(parcel);
     let of = u32::try_from(data.len()).ok()?;
     let wanted = data.get(from as usize..to.min(of) as usize)?;
@@ -182,7 +196,10 @@ pub fn request(
     let count = wanted.iter().take(limit).take_while(fits).count();
     // One datum alone is far below the limit.
     let sent = wanted.get(..count.max(1))?;
+    // The last one: what was sent before of the same minute, before a restart, is not taken for it.
+    let probe = sent.iter().rev().find(|datum| datum.own);
     Some(Packed {
+        namespace: namespace.clone(),
         range: Range {
             first,
             last,
@@ -191,11 +208,17 @@ pub fn request(
             of,
         },
         body: body::put_metric_data(namespace, sent),
-        probe: sent.iter().find(|datum| datum.own).map(|datum| Probe {
+        probe: probe.map(|datum| Probe {
+            namespace: namespace.clone(),
             name: datum.series.name.to_string(),
             dimensions: datum.dimensions.clone(),
             at_ms: datum.at_ms,
             period_s: datum.resolution_s,
+            samples: datum
+                .values
+                .iter()
+                .map(|(_, count)| u64::from(*count))
+                .sum(),
         }),
     })
 }
@@ -211,6 +234,7 @@ mod tests {
     fn scope(resolution_s: u32) -> Arc<Scope> {
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         Arc::new(Scope {
+            namespace: "CWAgent".into(),
             dimensions: vec![
                 pair("InstanceId", "i-1"),
                 pair("AutoScalingGroupName", "web"),
@@ -311,7 +335,7 @@ mod tests {
                 // A few steps show what many would.
                 let most = most.max(of as usize / 8);
                 while from < of {
-                    let packed = request("CWAgent", parcel, (1, 2), (from, of), most).unwrap();
+                    let packed = request(parcel, (1, 2), (from, of), most).unwrap();
                     prop_assert_eq!((packed.range.from, packed.range.of), (from, of));
                     prop_assert!(packed.range.to > from);
                     prop_assert!((packed.range.to - from) as usize <= most.min(MAX_DATA));

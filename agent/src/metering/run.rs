@@ -1,259 +1,302 @@
-//! Two tasks on the thread that talks to the network: one measures, one sends. The spool is between them.
+//! The line on a thread of its own, where a disk that hangs stops nothing else; its calls are made by the thread that talks to the network.
+//!
+//! ```text
+//! this thread (looks at the host, spool) ──orders──► network ──events──► this thread
+//! ```
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::Path;
+use std::io;
+use std::path::PathBuf;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::{oneshot, watch};
 
 use super::Settings;
-use super::courier::{Courier, Do};
-use super::own;
-use super::schedule::{Schedule, Turn};
-use crate::aws::Metrics;
+use super::line::{Event, Line, Look, Order};
+use crate::aws::{Access, ConnectError, Metrics};
 use crate::clock::Now;
-use crate::derive::derive;
 use crate::host::{Host, Search};
 use crate::log::{Level, Log};
-use crate::sample::{Family, Root, Sample, Sampler};
-use crate::spool::{Folder, Found, Scope, Series, Spool};
+use crate::sample::{Collect, Root, Sample, Sampler, Trouble};
+use crate::spool::{Folder, Found, Spool};
 use crate::status::{Metering, Status};
 
-/// How long an Auto Scaling group's tag is waited for, which may come after the instance.
-const TAG_PATIENCE: Duration = Duration::from_secs(300);
-/// The log's own report is left out where it does not come.
-const REPORT_PATIENCE: Duration = Duration::from_secs(1);
-/// A wait is no longer than this: a clock that is set meanwhile is noticed.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// The subject under which trouble is told.
 const SUBJECT: &str = "metrics";
 
-/// Metrics of a running agent.
-pub struct Meter {
-    settings: Settings,
-    metrics: Metrics,
-    spool: RefCell<Spool>,
-    courier: RefCell<Courier>,
-    seen: RefCell<Seen>,
-    more: Notify,
+/// What metrics of an agent stand on.
+pub struct Base<C, R> {
+    /// CloudWatch's credentials and connections.
+    pub access: Access,
+    /// Where the spool is; the caller holds its lock.
+    pub state_dir: PathBuf,
+    /// This host.
+    pub host: Host,
+    /// How that is found out again, for a tag that comes late.
+    pub search: Search,
+    /// The clock.
+    pub clock: C,
+    /// Asks the log pipeline how it stands.
+    pub report: R,
 }
 
-#[derive(Default)]
-struct Seen {
-    measured_ms: Option<i64>,
-    requests: u64,
-    /// What could not be read of the host.
-    trouble: Option<String>,
+/// Metrics of a running agent.
+pub struct Meter {
+    inbox: mpsc::Sender<Message>,
+    status: watch::Receiver<Metering>,
+    notices: RefCell<UnboundedReceiver<Notice>>,
+    calls: Calls,
+}
+
+/// What the thread is told.
+enum Message {
+    Event(Event),
+    Reconfigure(Option<Box<Settings>>),
+    /// Answered when everything is sent, or can't be.
+    Drain(oneshot::Sender<()>),
+}
+
+/// What the thread tells.
+enum Notice {
+    Said(String),
+    Trouble(String),
+    Cleared,
+}
+
+/// The client, which another address replaces.
+#[derive(Clone)]
+struct Calls {
+    access: Access,
+    client: Rc<RefCell<Metrics>>,
+    endpoint_url: Rc<RefCell<Option<String>>>,
+}
+
+/// Metrics can't be begun.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// CloudWatch can't be used at all.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// No thread.
+    #[error("can't start measuring: {0}")]
+    Thread(#[from] io::Error),
 }
 
 impl Meter {
-    /// Opens the spool in the state directory, whose lock the caller holds.
-    #[must_use]
-    pub fn open(
-        settings: Settings,
-        metrics: Metrics,
-        state_dir: &Path,
-        host: &Host,
-        log: &Log,
-    ) -> Rc<Self> {
-        let shelf = Box::new(Folder::of(state_dir));
-        let (spool, found) = Spool::open(shelf, &host.instance_id, settings.spool_bytes);
-        for trouble in told(&found) {
-            log.say(Level::Warning, &format!("{SUBJECT}: {trouble}"));
-        }
-        let mut seed = DefaultHasher::new();
-        host.instance_id.hash(&mut seed);
-        let courier = Courier::new(settings.namespace.clone(), settings.interval, seed.finish());
-        Rc::new(Self {
-            metrics,
-            spool: RefCell::new(spool),
-            courier: RefCell::new(courier),
-            seen: RefCell::default(),
-            more: Notify::new(),
-            settings,
+    /// Begins to measure and to send. To be called within a [`LocalSet`](tokio::task::LocalSet), which makes the calls.
+    ///
+    /// # Errors
+    /// When there is no region, or no thread.
+    pub fn start<C, R, F>(settings: Settings, base: Base<C, R>) -> Result<Self, StartError>
+    where
+        C: Fn() -> Now + Send + 'static,
+        R: Fn() -> F + 'static,
+        F: Future<Output = Option<Status>> + 'static,
+    {
+        let calls = Calls {
+            client: Rc::new(RefCell::new(
+                base.access.metrics(settings.endpoint_url.as_deref())?,
+            )),
+            endpoint_url: Rc::new(RefCell::new(settings.endpoint_url.clone())),
+            access: base.access,
+        };
+        let (inbox, messages) = mpsc::channel();
+        let (orders, asked) = unbounded_channel();
+        let (notices, said) = unbounded_channel();
+        let (told, status) = watch::channel(Metering::default());
+        let (host, state_dir, clock) = (base.host, base.state_dir, base.clock);
+        thread::Builder::new()
+            .name("metrics".into())
+            .spawn(move || {
+                let shelf = Box::new(Folder::of(&state_dir));
+                let (spool, found) = Spool::open(shelf, &host.instance_id, settings.spool_bytes);
+                for trouble in troubles(&found) {
+                    let _ = notices.send(Notice::Said(trouble));
+                }
+                let eyes = Eyes(Sampler::new(settings.collect.clone(), Root::host()));
+                let mut seed = DefaultHasher::new();
+                host.instance_id.hash(&mut seed);
+                let line = Line::new(settings, eyes, host, spool, seed.finish(), clock());
+                drive(line, &messages, &orders, &notices, &told, clock);
+            })?;
+        let performed = perform(
+            calls.clone(),
+            asked,
+            inbox.clone(),
+            base.search,
+            base.report,
+        );
+        tokio::task::spawn_local(performed);
+        Ok(Self {
+            inbox,
+            status,
+            notices: RefCell::new(said),
+            calls,
         })
     }
 
     /// How metrics stand.
     #[must_use]
     pub fn status(&self) -> Metering {
-        let (spool, courier, seen) = (
-            self.spool.borrow(),
-            self.courier.borrow(),
-            self.seen.borrow(),
-        );
-        let counts = spool.counts();
-        let dropped = [
-            ("overflow", counts.dropped.overflow),
-            ("damaged", counts.dropped.damaged),
-            ("other_instance", counts.dropped.other_instance),
-            ("rejected", courier.rejected),
-            ("too_old", courier.too_old),
-        ];
-        let dropped: BTreeMap<String, u64> = dropped
-            .into_iter()
-            .filter(|(_, points)| *points > 0)
-            .map(|(reason, points)| (reason.to_owned(), points))
-            .collect();
-        let spool_trouble = spool.trouble().map(|why| {
-            format!("the spool can't be written, so metrics are held in memory: {why}; make room on that disk")
-        });
-        Metering {
-            measured_unix_ms: seen.measured_ms,
-            spooled_points: counts.points,
-            spool_bytes: counts.disk_bytes,
-            oldest_unix_ms: counts.oldest_ms,
-            sent: courier.taken,
-            requests: seen.requests,
-            dropped,
-            last_error: courier
-                .trouble
-                .clone()
-                .or(spool_trouble)
-                .or_else(|| seen.trouble.clone()),
-        }
+        self.status.borrow().clone()
     }
 
-    /// Measures, for ever. `report` asks the log pipeline how it stands.
-    pub async fn measure<F: Future<Output = Option<Status>>>(
-        self: Rc<Self>,
-        host: Arc<Host>,
-        search: Search,
-        clock: impl Fn() -> Now,
-        report: impl Fn() -> F,
-    ) -> Infallible {
-        let mut sampler = Sampler::new(self.settings.collect.clone(), Root::host());
-        let own = self.settings.collect.families.has(Family::Agent);
-        let mut schedule = Schedule::new(self.settings.interval, self.measured_before());
-        let (mut host, begun) = ((*host).clone(), clock().monotonic);
-        let mut before: Option<Sample> = None;
-        let mut reported: Option<Status> = None;
-        loop {
-            let at_ms = match schedule.turn(clock().unix_ms) {
-                Turn::Wait(wait) => {
-                    tokio::time::sleep(wait.min(LONGEST_WAIT).max(Duration::from_millis(1))).await;
-                    continue;
-                }
-                Turn::Measure(at_ms) => at_ms,
-            };
-            let (sample, troubles) = sampler.sample(clock());
-            self.seen.borrow_mut().trouble = troubles.first().map(ToString::to_string);
-            let points = derive(before.as_ref(), &sample, &self.settings.rules);
-            before = Some(sample);
-            let mut values: Vec<(Series, f64)> = points
-                .into_iter()
-                .map(|point| {
-                    let labels = point.labels.iter();
-                    let labels = labels.map(|(name, value)| (name.into(), value.to_owned().into()));
-                    let series = Series {
-                        name: point.name.into(),
-                        unit: point.unit.word().into(),
-                        labels: labels.collect(),
-                    };
-                    (series, point.value)
-                })
-                .collect();
-            if own && let Ok(Some(status)) = tokio::time::timeout(REPORT_PATIENCE, report()).await {
-                values.extend(own::points(reported.as_ref(), &status));
-                reported = Some(status);
-            }
-            let scope = Arc::new(self.settings.scope(&host));
-            self.spool.borrow_mut().append(at_ms, &scope, values);
-            self.seen.borrow_mut().measured_ms = Some(at_ms);
-            self.more.notify_one();
-            let waits_for_tag = self.settings.dimensions.iter().any(|it| it == ASG)
-                && host.asg().is_err()
-                && clock().monotonic.saturating_sub(begun) < TAG_PATIENCE;
-            if waits_for_tag
-                && let Ok(now) = search.run().await
-                && now.instance_id == host.instance_id
-            {
-                host = now;
-            }
+    /// Other settings hold from now on; `None`: nothing is measured any more, and what was is sent. The spool's size stays until a restart.
+    ///
+    /// # Errors
+    /// When the new address can't be used; everything stays as it was then.
+    pub fn reconfigure(&self, settings: Option<Settings>) -> Result<(), ConnectError> {
+        if let Some(settings) = &settings
+            && settings.endpoint_url != *self.calls.endpoint_url.borrow()
+        {
+            let url = settings.endpoint_url.clone();
+            *self.calls.client.borrow_mut() = self.calls.access.metrics(url.as_deref())?;
+            *self.calls.endpoint_url.borrow_mut() = url;
         }
+        // Without a thread the agent is ending.
+        let _ = self
+            .inbox
+            .send(Message::Reconfigure(settings.map(Box::new)));
+        Ok(())
     }
 
-    fn measured_before(&self) -> Option<i64> {
-        self.spool.borrow().newest_ms()
+    /// Looks at the host a last time and sends everything, for `limit` at most; the next start sends the rest.
+    pub async fn drain(&self, limit: Duration) {
+        let (done, drained) = oneshot::channel();
+        let _ = self.inbox.send(Message::Drain(done));
+        let _ = tokio::time::timeout(limit, drained).await;
     }
 
-    /// Sends, for ever.
-    pub async fn send(self: Rc<Self>, clock: impl Fn() -> Now) -> Infallible {
-        loop {
-            let next = {
-                let (mut spool, mut courier) = (self.spool.borrow_mut(), self.courier.borrow_mut());
-                courier.next(&mut spool, clock())
-            };
-            match next {
-                Do::Put(packed) => {
-                    self.seen.borrow_mut().requests += 1;
-                    let answer = self
-                        .metrics
-                        .put(&self.settings.namespace, packed.body)
-                        .await;
-                    let (mut spool, mut courier) =
-                        (self.spool.borrow_mut(), self.courier.borrow_mut());
-                    courier.answered(packed.range, answer, &mut spool, clock());
-                }
-                Do::Look(range, probe) => {
-                    self.seen.borrow_mut().requests += 1;
-                    let seen = self
-                        .metrics
-                        .samples(
-                            &self.settings.namespace,
-                            &probe.name,
-                            &probe.dimensions,
-                            probe.at_ms,
-                            probe.period_s,
-                        )
-                        .await;
-                    let (mut spool, mut courier) =
-                        (self.spool.borrow_mut(), self.courier.borrow_mut());
-                    courier.looked(range, seen, &mut spool, clock());
-                }
-                Do::Wait(wait) => {
-                    let wait = wait.clamp(Duration::from_millis(1), LONGEST_WAIT);
-                    tokio::select! {
-                        () = tokio::time::sleep(wait) => {}
-                        () = self.more.notified() => {}
-                    }
-                }
+    /// Tells of trouble as it comes and goes, for ever.
+    pub async fn tell(&self, log: &Log) -> Infallible {
+        let next = || poll_fn(|context| self.notices.borrow_mut().poll_recv(context));
+        while let Some(notice) = next().await {
+            match notice {
+                Notice::Said(what) => log.say(Level::Warning, &format!("{SUBJECT}: {what}")),
+                Notice::Trouble(what) => log.trouble(Level::Warning, SUBJECT, &what),
+                Notice::Cleared => log.cleared(SUBJECT),
             }
         }
+        std::future::pending().await
     }
 }
 
-const ASG: &str = "AutoScalingGroupName";
+/// The host, through its kernel's files.
+struct Eyes(Sampler);
 
-impl Settings {
-    /// What is said of the host with each metric; what it does not have is left out.
-    fn scope(&self, host: &Host) -> Scope {
-        let value = |name: &str| match name {
-            "InstanceId" => Some(host.instance_id.clone()),
-            "ImageId" => host.image_id.clone(),
-            "InstanceType" => host.instance_type.clone(),
-            "host" => Some(host.hostname.clone()),
-            ASG => host.asg().ok().map(str::to_owned),
-            _ => None,
+impl Look for Eyes {
+    fn look(&mut self, now: Now) -> (Sample, Vec<Trouble>) {
+        self.0.sample(now)
+    }
+
+    fn turn_to(&mut self, what: &Collect) {
+        self.0 = Sampler::new(what.clone(), Root::host());
+    }
+}
+
+/// The thread, until it has drained or nobody listens any more.
+fn drive<L: Look>(
+    mut line: Line<L>,
+    messages: &mpsc::Receiver<Message>,
+    orders: &UnboundedSender<Order>,
+    notices: &UnboundedSender<Notice>,
+    told: &watch::Sender<Metering>,
+    clock: impl Fn() -> Now,
+) {
+    let mut done: Option<oneshot::Sender<()>> = None;
+    let mut trouble: Option<String> = None;
+    loop {
+        let (new, wait) = line.step(clock());
+        // Without a receiver the agent is ending: what has left is looked for at the next start.
+        new.into_iter().for_each(|order| drop(orders.send(order)));
+        let status = line.status();
+        if status.last_error != trouble {
+            trouble.clone_from(&status.last_error);
+            let _ = notices.send(trouble.clone().map_or(Notice::Cleared, Notice::Trouble));
+        }
+        told.send_replace(status);
+        if line.drained()
+            && let Some(done) = done.take()
+        {
+            let _ = done.send(());
+            return;
+        }
+        let first = match messages.recv_timeout(wait) {
+            Ok(message) => message,
+            Err(mpsc::RecvTimeoutError::Timeout) => continue,
+            Err(mpsc::RecvTimeoutError::Disconnected) => return,
         };
-        let names = self.dimensions.iter();
-        Scope {
-            dimensions: names
-                .filter_map(|name| Some((name.clone(), value(name)?)))
-                .collect(),
-            rollups: self.rollups.clone(),
-            resolution_s: self.resolution_s,
+        for message in std::iter::once(first).chain(messages.try_iter()) {
+            match message {
+                Message::Event(event) => line.event(event, clock()),
+                Message::Reconfigure(settings) => line.reconfigure(settings.map(|it| *it)),
+                Message::Drain(asked) => {
+                    done = Some(asked);
+                    let new = line.drain(clock());
+                    new.into_iter().for_each(|order| drop(orders.send(order)));
+                }
+            }
         }
     }
 }
 
-fn told(found: &Found) -> Vec<String> {
+/// Makes calls as they come, until the thread is gone.
+async fn perform<F: Future<Output = Option<Status>> + 'static>(
+    calls: Calls,
+    mut orders: UnboundedReceiver<Order>,
+    inbox: mpsc::Sender<Message>,
+    search: Search,
+    report: impl Fn() -> F + 'static,
+) {
+    let search = Rc::new(search);
+    while let Some(order) = orders.recv().await {
+        let inbox = inbox.clone();
+        match order {
+            Order::Report => {
+                let report = report();
+                tokio::task::spawn_local(async move {
+                    let status = report.await.map(Box::new);
+                    let _ = inbox.send(Message::Event(Event::Report(status)));
+                });
+            }
+            Order::Host => {
+                let search = Rc::clone(&search);
+                tokio::task::spawn_local(async move {
+                    let host = search.run().await.ok().map(Box::new);
+                    let _ = inbox.send(Message::Event(Event::Host(host)));
+                });
+            }
+            Order::Put(packed) => {
+                let client = calls.client.borrow().clone();
+                tokio::task::spawn_local(async move {
+                    let answer = client.put(&packed.namespace, packed.body).await;
+                    let _ = inbox.send(Message::Event(Event::Put(answer)));
+                });
+            }
+            Order::Look(probe) => {
+                let client = calls.client.borrow().clone();
+                tokio::task::spawn_local(async move {
+                    let (name, dimensions) = (&probe.name, &probe.dimensions);
+                    let (at_ms, period_s) = (probe.at_ms, probe.period_s);
+                    let seen = client
+                        .samples(&probe.namespace, name, dimensions, at_ms, period_s)
+                        .await;
+                    let _ = inbox.send(Message::Event(Event::Looked(seen)));
+                });
+            }
+        }
+    }
+}
+
+/// What an operator should know of how the spool was found.
+fn troubles(found: &Found) -> Vec<String> {
     let mut told = Vec::new();
     if let Some(other) = &found.other_instance {
         told.push(format!(
@@ -268,7 +311,7 @@ fn told(found: &Found) -> Vec<String> {
     }
     if found.damaged > 0 {
         told.push(format!(
-            "the spool is damaged in {} places: what was there is lost",
+            "the spool has {} places that can't be read, as after a power cut: what was there is lost",
             found.damaged
         ));
     }

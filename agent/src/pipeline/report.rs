@@ -165,6 +165,7 @@ impl Engine {
             stamps_ahead: self.batcher.restamped(),
             replaced: self.counts.replaced,
             open_files: self.files.open_files(),
+            cost: None,
         };
         let mut files = status::ledger::files(&self.books.state);
         let gone = status::ledger::gone(&self.books.state);

@@ -2,12 +2,14 @@
 //!
 //! ```text
 //! engine ──steps──► keeper (ledger) ──calls──► this thread (network) ──answers──► engine
+//!                                metrics ──calls──► this thread (network) ──answers──► metrics
 //! ```
 
 mod begin;
 mod engine;
 mod inbox;
 mod keeper;
+mod metering;
 mod network;
 mod origin;
 mod pace;
@@ -26,23 +28,23 @@ use tokio::sync::mpsc::unbounded_channel;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::LocalSet;
 
-use crate::aws::{self, Logs, Metrics};
+use crate::aws::{self, Access};
 use crate::config::Settings;
 use crate::exit::Exit;
-use crate::host::{Host, Search};
+use crate::host::Host;
 use crate::log::{Level, Log, chain};
 use crate::memory;
-use crate::metering::Meter;
 use crate::pipeline::{self, Engine, Notice};
 use crate::service;
 use crate::signals::{self, Asked};
-use crate::status::Status;
 use crate::status::socket::Socket;
+use crate::status::{Cost, Status};
 use crate::tail::Survey;
 
 use engine::Clock;
 use inbox::{Inbox, Message};
 use keeper::Keeper;
+use metering::Metering;
 use origin::{Followed, Watched};
 use pulse::Pulse;
 
@@ -224,7 +226,8 @@ async fn serve(
     };
     let host = Arc::new(host?);
     let mut begun = begin::open_ledger(settings, &host, log)?;
-    let logs = Rc::new(Logs::connect(&settings.aws).await?);
+    let access = Access::find(&settings.aws).await?;
+    let logs = Rc::new(access.logs()?);
     let clock = Clock {
         begin: Instant::now(),
     };
@@ -277,15 +280,22 @@ async fn serve(
             let _ = end.send(outcome);
         })?;
 
-    let meter = measure(settings, &host, clock, &inbox, log).await?;
+    let current = watch::Sender::new(Arc::new(settings.clone()));
+    let metering = Rc::new(Metering::new(
+        settings,
+        access,
+        Host::clone(&host),
+        clock,
+        &inbox,
+    ));
     match Socket::open(&settings.state_dir) {
         Ok(socket) => {
-            let asked = Arc::clone(&inbox);
+            let (asked, metering) = (Arc::clone(&inbox), Rc::clone(&metering));
             tokio::task::spawn_local(socket.serve(move || {
-                let (answer, meter) = (report(&asked), meter.clone());
+                let (answer, metering) = (report(&asked), Rc::clone(&metering));
                 async move {
                     let mut status = answer.await?;
-                    status.metrics = meter.map(|meter| meter.status());
+                    status.metrics = metering.status();
                     Some(status)
                 }
             }));
@@ -293,13 +303,15 @@ async fn serve(
         Err(error) => log.say(Level::Warning, &chain(&error)),
     }
     tokio::task::spawn_local(network::perform(logs, outgoing, Arc::clone(&inbox)));
-    let current = watch::Sender::new(Arc::new(settings.clone()));
+    let drained = Rc::clone(&metering).drain(wishes.stopping.clone(), current.subscribe());
+    let drained = tokio::task::spawn_local(drained);
     let mut notices = notices.1;
     let outcome = tokio::select! {
         outcome = ended => outcome.map_err(|_| RunError::Broken),
         () = async { while let Some(notice) = notices.recv().await { tell(log, &notice); } std::future::pending().await } => {
             Err(RunError::Broken)
         }
+        _ = metering.keep(log, current.subscribe()) => Err(RunError::Broken),
         () = reload::keep(log, &inbox, &current, &wishes.reload, followed, &greeting) => Err(RunError::Broken),
         () = patted(log, Some(&inbox), &pulse) => Err(RunError::Broken),
         () = told_of_the_end(wishes.stopping, &current) => Err(RunError::Broken),
@@ -310,41 +322,25 @@ async fn serve(
     }
     ending.store(true, Ordering::Relaxed);
     let outcome = outcome?;
+    // Both lines end at the same time, and within the same limit.
+    let _ = drained.await;
     // The engine has dropped its end, so the keeper writes what it has and ends.
     driving.join().map_err(|_| RunError::Broken)?;
     keeping.join().map_err(|_| RunError::Broken)?;
     Ok(outcome)
 }
 
-/// Begins to measure, if that is wanted.
-async fn measure(
-    settings: &Settings,
-    host: &Arc<Host>,
-    clock: Clock,
-    inbox: &Arc<Inbox>,
-    log: &Log,
-) -> Result<Option<Rc<Meter>>, RunError> {
-    let Some(metrics) = &settings.metrics else {
-        return Ok(None);
-    };
-    let client = Metrics::connect(&settings.aws, metrics.endpoint_url.as_deref()).await?;
-    let meter = Meter::open(metrics.clone(), client, &settings.state_dir, host, log);
-    let asked = Arc::clone(inbox);
-    tokio::task::spawn_local(Rc::clone(&meter).measure(
-        Arc::clone(host),
-        Search::from_environment(settings.instance_id.clone()),
-        move || clock.now(),
-        move || report(&asked),
-    ));
-    tokio::task::spawn_local(Rc::clone(&meter).send(move || clock.now()));
-    Ok(Some(meter))
-}
-
 /// Asks the engine how things stand.
 fn report(inbox: &Inbox) -> impl Future<Output = Option<Status>> + use<> {
     let (reply, answer) = oneshot::channel();
     inbox.push(Message::Report(reply));
-    async move { answer.await.ok() }
+    async move {
+        let mut status = answer.await.ok()?;
+        if let Some(running) = &mut status.running {
+            running.cost = Cost::of_this_process();
+        }
+        Some(status)
+    }
 }
 
 fn tell(log: &Log, notice: &Notice) {

@@ -82,7 +82,6 @@ async fn settle(
     settled.state_dir.clone_from(&old.state_dir);
     settled.instance_id.clone_from(&old.instance_id);
     settled.aws = old.aws.clone();
-    settled.metrics.clone_from(&old.metrics);
     current.send_replace(Arc::new(settled));
     true
 }

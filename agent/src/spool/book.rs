@@ -54,9 +54,13 @@ impl Book {
             .map_or(self.through, |parcel| parcel.last)
     }
 
-    /// A request leaves.
+    /// A request leaves. Nothing is sent that may be under way: an open request of the same data was withdrawn, and the disk did not
+    /// take that down.
     pub(super) fn intend(&mut self, range: Range) {
         if let Some(parcel) = self.parcel(range) {
+            parcel
+                .open
+                .retain(|open| open.1 <= range.from || open.0 >= range.to);
             parcel.open.push((range.from, range.to));
         }
     }
@@ -133,7 +137,14 @@ impl Book {
     /// The range's parcel, made if it is new; none for what is settled already or does not fit.
     fn parcel(&mut self, range: Range) -> Option<&mut Parcel> {
         let fits = range.first <= range.last && range.from < range.to && range.to <= range.of;
-        if !fits || range.first <= self.through {
+        if !fits {
+            return None;
+        }
+        if range.first <= self.through {
+            // A parcel goes whole: its beginning is gone, and so is what it has in later segments.
+            if range.last > self.through {
+                self.forget(range.last);
+            }
             return None;
         }
         let parcel = self.parcels.entry(range.first).or_insert(Parcel {
@@ -237,5 +248,22 @@ mod tests {
         assert_eq!(book.open(), [range(5, 9, 0, 5, 5)]);
         assert_eq!(book.forget(20), 20);
         assert_eq!(book.parcels(), 0);
+    }
+
+    #[test]
+    fn what_is_told_of_a_parcel_whose_beginning_is_gone_means_all_of_it() {
+        let mut book = Book::default();
+        book.forget(2);
+        book.settle(range(1, 4, 3, 5, 5));
+        assert_eq!((book.through(), book.parcels()), (4, 0));
+    }
+
+    #[test]
+    fn a_request_takes_the_place_of_one_that_it_repeats() {
+        let mut book = Book::default();
+        book.intend(range(1, 1, 0, 10, 10));
+        book.intend(range(1, 1, 0, 4, 10));
+        assert_eq!(book.open(), [range(1, 1, 0, 4, 10)]);
+        assert_eq!(book.gaps(), [range(1, 1, 4, 10, 10)]);
     }
 }

@@ -80,6 +80,7 @@ impl Encoder {
         match record {
             Record::Scope(scope) => {
                 number(out, SCOPE);
+                text(out, &scope.namespace);
                 number(out, scope.resolution_s.into());
                 number(out, scope.dimensions.len() as u64);
                 for (name, value) in &scope.dimensions {
@@ -239,6 +240,7 @@ impl Decoder {
 }
 
 fn scope(bytes: &mut &[u8]) -> Option<Scope> {
+    let namespace = take_text(bytes)?;
     let resolution_s = take(bytes)?.try_into().ok()?;
     let count = take_count(bytes)?;
     let mut dimensions = Vec::with_capacity(count);
@@ -256,6 +258,7 @@ fn scope(bytes: &mut &[u8]) -> Option<Scope> {
         );
     }
     Some(Scope {
+        namespace,
         dimensions,
         rollups,
         resolution_s,
@@ -365,6 +368,7 @@ mod tests {
 
     fn records() -> impl Strategy<Value = Vec<Record>> {
         let scope = Arc::new(Scope {
+            namespace: "CWAgent".into(),
             dimensions: vec![("InstanceId".into(), "i-1".into())],
             rollups: vec![vec!["AutoScalingGroupName".into()], vec![]],
             resolution_s: 60,

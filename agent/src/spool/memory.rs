@@ -16,6 +16,8 @@ pub(crate) struct Memory(Arc<Mutex<Inner>>);
 #[derive(Debug, Default)]
 struct Inner {
     slots: BTreeMap<u32, Slot>,
+    /// Removed, which the disk may not have taken down yet.
+    ghosts: BTreeMap<u32, Slot>,
     full: bool,
     syncs: u64,
 }
@@ -30,7 +32,13 @@ struct Slot {
 impl Memory {
     /// A power cut: of what was not synced, sector by sector, only what `keeps` says is there afterwards.
     pub(crate) fn crash(&self, mut keeps: impl FnMut() -> bool) {
-        for slot in self.lock().slots.values_mut() {
+        let mut inner = self.lock();
+        for (number, slot) in std::mem::take(&mut inner.ghosts) {
+            if keeps() {
+                inner.slots.entry(number).or_insert(slot);
+            }
+        }
+        for slot in inner.slots.values_mut() {
             slot.write_out(&mut keeps);
             slot.visible = slot.durable.clone();
         }
@@ -113,6 +121,8 @@ impl Shelf for Memory {
             unsynced: Vec::new(),
         };
         inner.slots.insert(slot, made);
+        // Their folder is synced.
+        inner.ghosts.clear();
         Ok(())
     }
 
@@ -133,7 +143,10 @@ impl Shelf for Memory {
     }
 
     fn remove(&mut self, slot: u32) -> io::Result<()> {
-        self.lock().slots.remove(&slot);
+        let mut inner = self.lock();
+        if let Some(gone) = inner.slots.remove(&slot) {
+            inner.ghosts.insert(slot, gone);
+        }
         Ok(())
     }
 

@@ -40,6 +40,8 @@ pub struct Series {
 /// What is said of the host with each of its metrics, at the time of measuring.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Scope {
+    /// Under which they are filed.
+    pub namespace: String,
     /// `InstanceId` = `i-…`, in the order in which they are sent.
     pub dimensions: Vec<(String, String)>,
     /// Names of dimensions under which each metric is sent once more.

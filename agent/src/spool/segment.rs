@@ -1,7 +1,7 @@
 //! The format of a segment: a header in a sector of its own, then frames at multiples of eight.
 //!
 //! ```text
-//! header  magic · version u32 · CRC-32 of all of it u32 · epoch u64 · next reading's number u64 · instance id
+//! header  magic · version u32 · CRC-32 of all of it u32 · epoch u64 · next reading's number u64 · settled through u64 · newest i64 · instance id
 //! frame   length u32 · CRC-32 of place and length u32 · records · CRC-32 of all of it u32 · zeros up to a multiple of eight
 //! ```
 //!
@@ -19,7 +19,7 @@ pub(super) const MAX_INSTANCE_ID_BYTES: usize = 255;
 
 const MAGIC: [u8; 8] = *b"bakermet";
 const CRC_AT: usize = 12;
-const FIXED: usize = 32;
+const FIXED: usize = 48;
 const HEAD: usize = 8;
 
 /// What a segment says of itself.
@@ -29,6 +29,10 @@ pub(super) struct Header {
     pub(super) epoch: u64,
     /// The number of the first reading that can be in it.
     pub(super) next_seq: u64,
+    /// Readings up to this number were settled, or given up, when it began. What said so may be in segments that are gone.
+    pub(super) through: u64,
+    /// When the newest reading before it was measured, in milliseconds since 1970 UTC; `i64::MIN` if there was none.
+    pub(super) newest_ms: i64,
     /// Whose metrics these are.
     pub(super) instance_id: String,
 }
@@ -54,6 +58,8 @@ impl Header {
         page.extend_from_slice(&[0; 4]);
         page.extend_from_slice(&self.epoch.to_le_bytes());
         page.extend_from_slice(&self.next_seq.to_le_bytes());
+        page.extend_from_slice(&self.through.to_le_bytes());
+        page.extend_from_slice(&self.newest_ms.to_le_bytes());
         let id = self.instance_id.as_bytes();
         let id = &id[..id.len().min(MAX_INSTANCE_ID_BYTES)];
         page.push(id.len() as u8);
@@ -94,6 +100,8 @@ pub(super) fn page(segment: &[u8]) -> Page {
         Some(Page::Valid(Header {
             epoch: u64_at(page, 16)?,
             next_seq: u64_at(page, 24)?,
+            through: u64_at(page, 32)?,
+            newest_ms: u64_at(page, 40)?.cast_signed(),
             instance_id: std::str::from_utf8(id).ok()?.to_owned(),
         }))
     };
@@ -192,6 +200,8 @@ mod tests {
         Header {
             epoch: 7,
             next_seq: 12,
+            through: 9,
+            newest_ms: -5,
             instance_id: "i-1".into(),
         }
     }
@@ -202,7 +212,7 @@ mod tests {
         assert_eq!(page(&page_of), Page::Valid(header()));
         assert_eq!(page(&[0; 600]), Page::Blank);
         assert_eq!(page(&[]), Page::Blank);
-        for at in [0, 13, 20, 33, 400] {
+        for at in [0, 13, 20, 33, 41, 49, 400] {
             let mut bad = page_of.clone();
             bad[at] ^= 1;
             assert_eq!(page(&bad), Page::Damaged, "{at}");

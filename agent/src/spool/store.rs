@@ -115,6 +115,7 @@ struct Segment {
 pub struct Spool {
     shelf: Box<dyn Shelf>,
     instance_id: String,
+    segment_bytes: u64,
     max_segments: usize,
     /// Oldest first; the last one is appended to.
     segments: VecDeque<Segment>,
@@ -281,7 +282,7 @@ impl Spool {
     pub fn counts(&self) -> Counts {
         Counts {
             points: self.points,
-            disk_bytes: (self.segments.len() + self.spare.len()) as u64 * SEGMENT_BYTES,
+            disk_bytes: (self.segments.len() + self.spare.len()) as u64 * self.segment_bytes,
             oldest_ms: self.window.front().map(|reading| reading.at_ms),
             dropped: self.dropped,
         }
@@ -318,7 +319,10 @@ impl Spool {
 
     /// Reads on from the disk, and then takes what is in memory only.
     fn refill(&mut self) {
-        if self.window_points >= WINDOW_POINTS / 2 || self.loaded_through + 1 >= self.next_seq {
+        // What is in a parcel is packed anew from all of its readings.
+        let packed = self.loaded_through >= self.book.packed_through();
+        let enough = self.window_points >= WINDOW_POINTS / 2 && packed;
+        if enough || self.loaded_through + 1 >= self.next_seq {
             return;
         }
         let behind: Vec<(u32, u64, u64)> = self
@@ -332,7 +336,7 @@ impl Spool {
                 Ok(readings) => {
                     for reading in readings {
                         if reading.seq > self.loaded_through {
-                            if self.window_points >= WINDOW_POINTS {
+                            if self.is_full() {
                                 return;
                             }
                             self.load(Arc::new(reading));
@@ -348,10 +352,14 @@ impl Spool {
         }
         let held: Vec<_> = self.unwritten.iter().cloned().collect();
         for reading in held {
-            if reading.seq > self.loaded_through && self.window_points < WINDOW_POINTS {
+            if reading.seq > self.loaded_through && !self.is_full() {
                 self.load(reading);
             }
         }
+    }
+
+    fn is_full(&self) -> bool {
+        self.window_points >= WINDOW_POINTS && self.loaded_through >= self.book.packed_through()
     }
 
     /// What a segment holds that is not settled.
@@ -396,7 +404,7 @@ impl Spool {
             }
             self.encoder.encode(record, &mut records);
             let end = at + segment::frame_bytes(records.len()) as u64;
-            if end > SEGMENT_BYTES {
+            if end > self.segment_bytes {
                 self.encoder.back_to(mark);
                 if fresh {
                     return Err(io::ErrorKind::FileTooLarge.into());
@@ -442,11 +450,13 @@ impl Spool {
         let header = Header {
             epoch: self.segments.back().map_or(1, |last| last.epoch + 1),
             next_seq: from_seq,
+            through: self.book.through(),
+            newest_ms: self.newest_ms.unwrap_or(i64::MIN),
             instance_id: self.instance_id.clone(),
         };
         let begun = match made {
             true => Ok(()),
-            false => self.shelf.create(slot, SEGMENT_BYTES),
+            false => self.shelf.create(slot, self.segment_bytes),
         }
         .and_then(|()| self.shelf.write(slot, 0, &header.encode()))
         .and_then(|()| self.shelf.sync(slot));
@@ -479,14 +489,18 @@ impl Spool {
             return Err(io::ErrorKind::NotFound.into());
         };
         let (slot, epoch, last_seq) = (oldest.slot, oldest.epoch, oldest.last_seq);
-        let lost = self.readings_of(slot, epoch).unwrap_or_default();
-        let lost = lost.iter().map(|reading| reading.values.len() as u64).sum();
-        self.give_up(lost);
-        let before = self.points;
-        self.book.forget(last_seq);
+        let points = |values: usize| values as u64;
+        let inside = self.readings_of(slot, epoch).unwrap_or_default();
+        let mut lost: u64 = inside.iter().map(|it| points(it.values.len())).sum();
+        let through = self.book.forget(last_seq);
+        // A parcel goes whole, with what it has in later segments.
+        let behind = |it: &&Arc<Reading>| it.seq > last_seq && it.seq <= through;
+        let behind = self.window.iter().filter(behind);
+        lost += behind.map(|it| points(it.values.len())).sum::<u64>();
+        let left = self.points.saturating_sub(lost);
+        self.dropped.overflow += lost;
         self.trim();
-        // What the window held of it was counted above.
-        self.points = before;
+        self.points = left;
         self.segments.pop_front();
         Ok(slot)
     }

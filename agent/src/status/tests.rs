@@ -181,3 +181,46 @@ fn an_agent_that_answers_nothing_is_told_from_none() {
     );
     mute.join().unwrap();
 }
+
+#[test]
+fn the_text_says_how_metrics_stand_and_what_the_agent_costs() {
+    let running = Running {
+        pid: 7,
+        uptime_ms: 61_000,
+        cost: Some(Cost {
+            resident_bytes: 11 << 20,
+            peak_bytes: 12 << 20,
+            cpu_ms: 440,
+        }),
+        ..Running::default()
+    };
+    let mut status = status(Vec::new(), Some(running));
+    status.taken_unix_ms = 100_000;
+    status.metrics = Some(Metering {
+        namespace: "CWAgent".into(),
+        interval_ms: 60_000,
+        measures: true,
+        measured_unix_ms: Some(60_000),
+        spooled_points: 24,
+        spool_bytes: 524_288,
+        oldest_unix_ms: Some(60_000),
+        in_doubt: 1,
+        sent: 480,
+        requests: 23,
+        failed: 3,
+        throttled: 2,
+        dropped: [("too_old".to_owned(), 12)].into(),
+        last_error: Some("no permission".into()),
+    });
+    let text = human(&status);
+    let head = "process 7, up 1 min 1 s, 440 ms of processor time, 11.0 MiB of memory; every line read has arrived";
+    assert!(text.contains(head), "{text}");
+    let metrics = "\
+metrics to CWAgent, each 1 min 0 s: measured 40 s ago
+480 data sent in 23 requests, 3 failed, 2 throttled, 1 looked for, because the answer was lost; 24 points waiting, the oldest for 40 s
+  dropped: 12 too_old
+  ! no permission";
+    assert!(text.ends_with(metrics), "{text}");
+    let json: Status = serde_json::from_str(&status.to_json()).unwrap();
+    assert_eq!(json, status);
+}

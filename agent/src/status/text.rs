@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::{Account, FileStatus, Running, Status, sum};
+use super::{Account, Cost, FileStatus, Metering, Running, Status, sum};
 
 /// The report in lines for a terminal: the agent, its files, the sum, and what goes wrong.
 #[must_use]
@@ -40,9 +40,10 @@ fn running_text(running: &Running) -> String {
         Some(ms) => format!("the oldest line under way is {} old", age(ms)),
     };
     let mut text = format!(
-        "process {}, up {}; {oldest}\n{} in {}",
+        "process {}, up {}{}; {oldest}\n{} in {}",
         running.pid,
         age(running.uptime_ms),
+        running.cost.map_or_else(String::new, cost),
         counted(running.events_shipped, "event"),
         counted(running.requests, "request"),
     );
@@ -60,6 +61,14 @@ fn running_text(running: &Running) -> String {
         }
     }
     text
+}
+
+fn cost(cost: Cost) -> String {
+    format!(
+        ", {} of processor time, {:.1} MiB of memory",
+        age(cost.cpu_ms),
+        cost.resident_bytes as f64 / (1024.0 * 1024.0)
+    )
 }
 
 const HEADS: [&str; 8] = [
@@ -171,18 +180,33 @@ fn balance(status: &Status) -> String {
     text
 }
 
-fn metering(metrics: &super::Metering, now_ms: i64) -> String {
+fn metering(metrics: &Metering, now_ms: i64) -> String {
     let since = |at_ms: i64| age(u64::try_from(now_ms - at_ms).unwrap_or(0));
     let measured = metrics.measured_unix_ms.map_or_else(
         || "not yet measured".into(),
         |at| format!("measured {} ago", since(at)),
     );
+    let each = match metrics.measures {
+        true => format!("each {}", age(metrics.interval_ms)),
+        false => "no longer configured".into(),
+    };
     let mut text = format!(
-        "metrics: {measured}; {} sent in {}; {} waiting",
-        metrics.sent,
+        "metrics to {}, {each}: {measured}\n{} sent in {}",
+        metrics.namespace,
+        counted(metrics.sent, "datum").replace("datums", "data"),
         counted(metrics.requests, "request"),
-        metrics.spooled_points,
     );
+    for (number, what) in [
+        (metrics.failed, "failed"),
+        (metrics.throttled, "throttled"),
+        (metrics.in_doubt, "looked for, because the answer was lost"),
+    ] {
+        if number > 0 {
+            let _ = write!(text, ", {number} {what}");
+        }
+    }
+    let waiting = counted(metrics.spooled_points, "point");
+    let _ = write!(text, "; {waiting} waiting");
     if let Some(oldest) = metrics.oldest_unix_ms {
         let _ = write!(text, ", the oldest for {}", since(oldest));
     }

@@ -1,13 +1,12 @@
 //! `[metrics]`.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::rules;
 use super::table::{Key, Table, key};
 use crate::config::Settings;
-use crate::config::diagnostics::{closest, listed};
-use crate::derive::{self, Rules, Wanted};
+use crate::config::diagnostics::listed;
+use crate::derive::{Rules, Wanted};
 use crate::metering::{self, DIMENSIONS, limits};
 
 pub(super) const METRICS: &[Key] = &[
@@ -19,6 +18,7 @@ pub(super) const METRICS: &[Key] = &[
     key("dimensions", "[\"InstanceId\"]"),
     key("rollups", "[[\"AutoScalingGroupName\"]]"),
     key("spool", "\"16MiB\""),
+    key("settle", "\"3m\""),
     key(
         "endpoint_url",
         "\"https://monitoring.eu-west-1.amazonaws.com\"",
@@ -27,6 +27,8 @@ pub(super) const METRICS: &[Key] = &[
 
 const MINUTE: Duration = Duration::from_secs(60);
 const MAX_INTERVAL: Duration = Duration::from_secs(3600);
+const MIN_SETTLE: Duration = Duration::from_millis(100);
+const MAX_SETTLE: Duration = Duration::from_secs(3600);
 const MIN_SPOOL_BYTES: u64 = 1 << 20;
 const MAX_SPOOL_BYTES: u64 = 1 << 30;
 
@@ -59,6 +61,10 @@ pub(super) fn read(top: &Table<'_>, settings: &mut Settings) {
     read_rollups(&table, &mut metrics);
     if let Some(bytes) = table.parsed("spool", rules::bytes(MIN_SPOOL_BYTES..=MAX_SPOOL_BYTES)) {
         metrics.spool_bytes = bytes;
+    }
+    let settle = rules::duration(MIN_SETTLE..=MAX_SETTLE);
+    if let Some(settle) = table.parsed("settle", settle) {
+        metrics.settle = settle;
     }
     metrics.endpoint_url = table.parsed("endpoint_url", rules::url);
     settings.metrics = Some(metrics);
@@ -106,34 +112,8 @@ fn read_rollups(table: &Table<'_>, metrics: &mut metering::Settings) {
                 format!("must have at most {most} dimensions each"),
             );
         }
-        Some(sets) => match sets.iter().flatten().find(|name| !is_dimension(name)) {
-            // No metric would ever be rolled up by it.
-            Some(unknown) => {
-                let known = || DIMENSIONS.into_iter().chain(labels());
-                let span = table
-                    .file
-                    .span_inside(unknown, 0..unknown.len(), &value.span());
-                let problem = table.broken("rollups", span, "no metric has this dimension");
-                table.file.report(match closest(unknown, known()) {
-                    Some(meant) => problem.help(format!("did you mean `{meant}`?")),
-                    None => problem.help(format!("there are {}", listed(known(), "and"))),
-                });
-            }
-            None => metrics.rollups = sets,
-        },
+        Some(sets) => metrics.rollups = sets,
     }
-}
-
-fn is_dimension(name: &str) -> bool {
-    DIMENSIONS.contains(&name) || labels().any(|label| label == name)
-}
-
-/// Dimensions that metrics have of themselves, each once.
-fn labels() -> impl Iterator<Item = &'static str> {
-    let all: BTreeSet<&str> = derive::metrics()
-        .flat_map(|metric| metric.labels.iter().copied())
-        .collect();
-    all.into_iter()
 }
 
 /// Intervals begin with minutes: so they divide one, or are several.
@@ -147,17 +127,16 @@ fn interval(text: &str) -> Result<Duration, super::table::Expected> {
     }
 }
 
-/// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_concepts.html#Namespace>
+/// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricData.html>
 fn namespace(name: &str) -> Result<String, &'static str> {
-    let known = |c: char| c.is_ascii_alphanumeric() || ".-_/#: ".contains(c);
     let fits = (1..=limits::MAX_NAME).contains(&name.len())
         && !name.starts_with([':', ' '])
         && !name.starts_with("AWS/")
-        && name.chars().all(known);
+        && name.bytes().all(|byte| matches!(byte, b' '..=b'~'));
     match fits {
         true => Ok(name.to_owned()),
         false => Err(
-            "must be up to 255 letters, digits, blanks and . - _ / # :, and begin neither with `:` nor with `AWS/`, which is Amazon's",
+            "must be up to 255 ASCII characters, and begin neither with `:` nor with `AWS/`, which is Amazon's",
         ),
     }
 }

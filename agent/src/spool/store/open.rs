@@ -40,7 +40,17 @@ struct Told {
 impl Spool {
     /// Opens what is on the shelf, or begins anew; takes so much room there at most. Never fails: without a disk, it is held in memory.
     #[must_use]
-    pub fn open(mut shelf: Box<dyn Shelf>, instance_id: &str, limit_bytes: u64) -> (Spool, Found) {
+    pub fn open(shelf: Box<dyn Shelf>, instance_id: &str, limit_bytes: u64) -> (Spool, Found) {
+        Spool::open_in(shelf, instance_id, limit_bytes, SEGMENT_BYTES)
+    }
+
+    /// The same with segments of another size.
+    pub(in crate::spool) fn open_in(
+        mut shelf: Box<dyn Shelf>,
+        instance_id: &str,
+        limit_bytes: u64,
+        segment_bytes: u64,
+    ) -> (Spool, Found) {
         let mut found = Found::default();
         let mut dropped = Dropped::default();
         let mut spare = Vec::new();
@@ -49,7 +59,8 @@ impl Spool {
             Err(error) => found.unusable = Some(error.to_string()),
             Ok(slots) => {
                 for slot in slots {
-                    match look(shelf.as_mut(), slot, instance_id, &mut found, &mut dropped) {
+                    let owner = (instance_id, segment_bytes);
+                    match look(shelf.as_mut(), slot, owner, &mut found, &mut dropped) {
                         Ok(Look::Ours(header, told)) => ours.push((header, slot, told)),
                         Ok(Look::Free) => spare.push(slot),
                         Ok(Look::Gone) => {}
@@ -60,10 +71,11 @@ impl Spool {
         }
         ours.sort_by_key(|(header, ..)| header.epoch);
 
-        let max_segments = (limit_bytes / SEGMENT_BYTES).max(MIN_SEGMENTS) as usize;
+        let max_segments = (limit_bytes / segment_bytes).max(MIN_SEGMENTS) as usize;
         let mut spool = Spool {
             shelf,
             instance_id: instance_id.to_owned(),
+            segment_bytes,
             max_segments,
             segments: VecDeque::new(),
             spare,
@@ -89,6 +101,8 @@ impl Spool {
         if let Some((first, ..)) = ours.first() {
             self.book.forget(first.next_seq.saturating_sub(1));
         }
+        let through = ours.iter().map(|(header, ..)| header.through).max();
+        self.book.forget(through.unwrap_or(0));
         let mut readings = Vec::new();
         for (header, slot, told) in ours {
             let last = told.readings.last().map(|(seq, _)| *seq);
@@ -106,7 +120,8 @@ impl Spool {
             }
             readings.extend(&told.readings);
             found.damaged += told.damaged;
-            self.newest_ms = told.newest_ms.or(self.newest_ms);
+            let before = Some(header.newest_ms).filter(|at| *at > i64::MIN);
+            self.newest_ms = told.newest_ms.or(before).or(self.newest_ms);
             self.dropped.damaged += told.decoder.unnamed;
             let whole = told.damaged == 0 && told.decoder.unnamed == 0;
             self.segments.push_back(Segment {
@@ -114,7 +129,7 @@ impl Spool {
                 epoch: header.epoch,
                 last_seq: last.unwrap_or(header.next_seq.saturating_sub(1)),
                 // One that is damaged is not gone on with: its names are not certain.
-                end: if whole { told.end } else { SEGMENT_BYTES },
+                end: if whole { told.end } else { self.segment_bytes },
             });
             let (names, scope) = told.decoder.into_parts();
             self.encoder = Encoder::with(names.into_iter().map(|(number, it)| (it, number)), scope);
@@ -143,19 +158,19 @@ enum Look {
 fn look(
     shelf: &mut dyn Shelf,
     slot: u32,
-    instance_id: &str,
+    (instance_id, segment_bytes): (&str, u64),
     found: &mut Found,
     dropped: &mut Dropped,
 ) -> io::Result<Look> {
     let mut bytes = shelf.read(slot)?;
-    let short = (bytes.len() as u64) < SEGMENT_BYTES;
+    let short = (bytes.len() as u64) < segment_bytes;
     match segment::page(&bytes) {
         Page::Valid(header) => {
             // One that was cut off is read, and has room for nothing.
-            bytes.resize(SEGMENT_BYTES as usize, 0);
+            bytes.resize((segment_bytes as usize).max(bytes.len()), 0);
             let mut told = told(&bytes, header.epoch);
             if short {
-                told.end = SEGMENT_BYTES;
+                told.end = segment_bytes;
             }
             if header.instance_id == instance_id {
                 return Ok(Look::Ours(header, told));
