@@ -45,6 +45,13 @@ pub enum Command {
                             baker-agent dashboard --group web --output json | jq .notes"
     )]
     Dashboard(Dashboard),
+    /// Turn a configuration of the CloudWatch agent into one of this agent, and name what it can't carry over
+    #[command(after_help = "Examples:\n  \
+                            baker-agent import amazon-cloudwatch-agent.json > baker-agent.toml\n  \
+                            aws ssm get-parameter --name cwagent --query Parameter.Value --output text | baker-agent import -\n  \
+                            baker-agent import config.json --output json | jq '.findings[] | select(.carried | not)'\n\n\
+                            Exit code 8: it was written, and something of the other configuration is not in it.")]
+    Import(Import),
 }
 
 /// Which configuration.
@@ -142,6 +149,17 @@ pub struct Dashboard {
     #[arg(long, value_name = "REGION")]
     pub region: Option<String>,
     /// How to print the result: the body alone, or in a document with notes about it
+    #[arg(long, value_enum, default_value_t)]
+    pub output: Output,
+}
+
+/// `baker-agent import`.
+#[derive(Debug, Args)]
+pub struct Import {
+    /// The other agent's JSON; `-` reads stdin
+    #[arg(value_name = "FILE")]
+    pub path: PathBuf,
+    /// How to print the result: the configuration, or a document with it and with what is not as it was
     #[arg(long, value_enum, default_value_t)]
     pub output: Output,
 }

@@ -22,13 +22,15 @@ pub enum Exit {
     Service = 6,
     /// Stopped before all that was read had arrived. The next start goes on there.
     Unfinished = 7,
+    /// Something was left out of what was made (`import`).
+    Partial = 8,
     /// A second signal ended it at once. The next start goes on where the ledger stands.
     Interrupted = 130,
 }
 
 impl Exit {
     /// Every one of them, in order of number.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Ok,
         Self::Internal,
         Self::Usage,
@@ -37,6 +39,7 @@ impl Exit {
         Self::Account,
         Self::Service,
         Self::Unfinished,
+        Self::Partial,
         Self::Interrupted,
     ];
 
@@ -58,6 +61,7 @@ impl Exit {
             Self::Account => "`status` found an account that does not add up",
             Self::Service => "AWS refused, or could not be reached",
             Self::Unfinished => "stopped before all had arrived; the next start goes on there",
+            Self::Partial => "`import` left something out: stderr says what, and why",
             Self::Interrupted => "ended at once by a second signal; nothing is lost by it",
         }
     }
@@ -76,6 +80,6 @@ mod tests {
     #[test]
     fn numbers_are_what_callers_were_promised() {
         let numbers: Vec<u8> = Exit::ALL.iter().map(|exit| exit.code()).collect();
-        assert_eq!(numbers, [0, 1, 2, 3, 4, 5, 6, 7, 130]);
+        assert_eq!(numbers, [0, 1, 2, 3, 4, 5, 6, 7, 8, 130]);
     }
 }

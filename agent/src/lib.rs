@@ -50,6 +50,8 @@ pub mod check;
 
 pub mod dashboard;
 
+pub mod import;
+
 // Adapters to the outside.
 pub mod aws;
 

@@ -12,6 +12,7 @@ use baker_agent::config::{self, Copies, Remote, Settings, Source};
 use baker_agent::dashboard::{self, Ask, Subject};
 use baker_agent::descriptors;
 use baker_agent::exit::Exit;
+use baker_agent::import;
 use baker_agent::ledger;
 use baker_agent::log::{Level, Log, chain};
 use baker_agent::run::{self, Ended, Origin};
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
         Command::Check(check) => run_check(&check),
         Command::Status(status) => run_status(&status),
         Command::Dashboard(dashboard) => run_dashboard(dashboard),
+        Command::Import(asked) => run_import(&asked),
     };
     done.unwrap_or_else(|exit| exit).into()
 }
@@ -98,8 +100,8 @@ fn load_here(config: &cli::Config) -> Result<Option<Settings>, Exit> {
     }
 }
 
-/// Settings; what is wrong with them is shown.
-fn valid(read: Result<Settings, Problems>) -> Result<Settings, Exit> {
+/// What was read; what is wrong with it is shown.
+fn valid<T>(read: Result<T, Problems>) -> Result<T, Exit> {
     read.map_err(|problems| {
         let count = match problems.count() {
             1 => "1 problem".to_owned(),
@@ -191,6 +193,37 @@ fn run_dashboard(asked: cli::Dashboard) -> Result<Exit, Exit> {
         }
     }
     Ok(Exit::Ok)
+}
+
+fn run_import(asked: &cli::Import) -> Result<Exit, Exit> {
+    let shown = asked.path.display().to_string();
+    let read = match shown.as_str() {
+        "-" => std::io::read_to_string(std::io::stdin()),
+        _ => std::fs::read_to_string(&asked.path),
+    };
+    let text = read.map_err(|error| {
+        eprint(&format!("error: cannot read {shown}: {error}"));
+        Exit::Usage
+    })?;
+    let imported = valid(import::import(&shown, &text))?;
+    match asked.output {
+        Output::Json => print(&imported.to_json()),
+        Output::Human => {
+            print(imported.toml.trim_end());
+            for finding in &imported.findings {
+                eprint(&format!(
+                    "{}: {}: {}",
+                    finding.word(),
+                    finding.path,
+                    finding.message
+                ));
+            }
+        }
+    }
+    Ok(match imported.is_whole() {
+        true => Exit::Ok,
+        false => Exit::Partial,
+    })
 }
 
 /// What can be said while no agent runs.

@@ -3,7 +3,7 @@
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use lab::logs::{Config, Endpoint, Kind, Rule, Script, Settings, When};
@@ -387,15 +387,26 @@ fn lab(arguments: &[&str], stdin: &str) -> Result<String, String> {
     }
 }
 
+/// A process that ends with the test, however that ends.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 #[test]
 fn the_command_says_where_it_listens_takes_faults_and_ends_when_told() {
-    let mut process = Command::new(env!("CARGO_BIN_EXE_lab"))
+    let process = Command::new(env!("CARGO_BIN_EXE_lab"))
         .args(["logs-endpoint", "--any-credentials"])
         .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+        .spawn();
+    let mut process = Running(process.unwrap());
     let mut line = String::new();
-    BufReader::new(process.stdout.take().unwrap())
+    BufReader::new(process.0.stdout.take().unwrap())
         .read_line(&mut line)
         .unwrap();
     let said: Json = serde_json::from_str(&line).unwrap();
@@ -418,7 +429,7 @@ fn the_command_says_where_it_listens_takes_faults_and_ends_when_told() {
     let answer = client.ask("DescribeLogGroups", &json!({})).unwrap();
     assert_eq!(answer.json(), json!({"logGroups": []}));
 
-    let pid = Pid::from_raw(i32::try_from(process.id()).unwrap());
+    let pid = Pid::from_raw(i32::try_from(process.0.id()).unwrap());
     kill(pid, Signal::SIGTERM).unwrap();
-    assert!(process.wait().unwrap().success());
+    assert!(process.0.wait().unwrap().success());
 }

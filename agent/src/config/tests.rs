@@ -208,7 +208,12 @@ fn without_its_table_nothing_is_measured_and_below_a_minute_it_is_stored_by_the_
         ("namespace = \"AWS/EC2\"", "which is Amazon's"),
         ("collect = [\"cpuu\"]", "did you mean"),
         ("dimensions = [\"Instance\"]", "must be `InstanceId`"),
+        ("namespace = \"My(App)\"", "letters, digits, blanks"),
         ("rollups = [\"a\"]", "a list of lists"),
+        (
+            "rollups = [[\"InstanceId\"], [\"AutoscalingGroupName\"]]",
+            "did you mean `AutoScalingGroupName`?",
+        ),
         ("spool = \"1kB\"", "must be from 1MiB"),
         ("per_core = 1", "true or false"),
     ] {

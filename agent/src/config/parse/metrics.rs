@@ -1,12 +1,13 @@
 //! `[metrics]`.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::rules;
 use super::table::{Key, Table, key};
 use crate::config::Settings;
-use crate::config::diagnostics::listed;
-use crate::derive::{Rules, Wanted};
+use crate::config::diagnostics::{closest, listed};
+use crate::derive::{self, Rules, Wanted};
 use crate::metering::{self, DIMENSIONS, limits};
 
 pub(super) const METRICS: &[Key] = &[
@@ -112,8 +113,34 @@ fn read_rollups(table: &Table<'_>, metrics: &mut metering::Settings) {
                 format!("must have at most {most} dimensions each"),
             );
         }
-        Some(sets) => metrics.rollups = sets,
+        Some(sets) => match sets.iter().flatten().find(|name| !is_dimension(name)) {
+            // No metric would ever be rolled up by it.
+            Some(unknown) => {
+                let known = || DIMENSIONS.into_iter().chain(labels());
+                let span = table
+                    .file
+                    .span_inside(unknown, 0..unknown.len(), &value.span());
+                let problem = table.broken("rollups", span, "no metric has this dimension");
+                table.file.report(match closest(unknown, known()) {
+                    Some(meant) => problem.help(format!("did you mean `{meant}`?")),
+                    None => problem.help(format!("there are {}", listed(known(), "and"))),
+                });
+            }
+            None => metrics.rollups = sets,
+        },
     }
+}
+
+fn is_dimension(name: &str) -> bool {
+    DIMENSIONS.contains(&name) || labels().any(|label| label == name)
+}
+
+/// Dimensions that metrics have of themselves, each once.
+fn labels() -> impl Iterator<Item = &'static str> {
+    let all: BTreeSet<&str> = derive::metrics()
+        .flat_map(|metric| metric.labels.iter().copied())
+        .collect();
+    all.into_iter()
 }
 
 /// Intervals begin with minutes: so they divide one, or are several.
@@ -127,16 +154,17 @@ fn interval(text: &str) -> Result<Duration, super::table::Expected> {
     }
 }
 
-/// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricData.html>
+/// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_concepts.html#Namespace>
 fn namespace(name: &str) -> Result<String, &'static str> {
+    let known = |c: char| c.is_ascii_alphanumeric() || ".-_/#: ".contains(c);
     let fits = (1..=limits::MAX_NAME).contains(&name.len())
         && !name.starts_with([':', ' '])
         && !name.starts_with("AWS/")
-        && name.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+        && name.chars().all(known);
     match fits {
         true => Ok(name.to_owned()),
         false => Err(
-            "must be up to 255 ASCII characters, and begin neither with `:` nor with `AWS/`, which is Amazon's",
+            "must be up to 255 letters, digits, blanks and . - _ / # :, and begin neither with `:` nor with `AWS/`, which is Amazon's",
         ),
     }
 }

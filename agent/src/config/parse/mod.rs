@@ -72,9 +72,9 @@ pub(super) fn parse(
         });
     }
     conflicts::report(&entries, &defaults, &mut problems);
-    if !named {
+    if !named && settings.metrics.is_none() {
         problems.push(
-            Problem::new(format!("{} names no log file", main.path))
+            Problem::new(format!("{} names no log file, and no metrics", main.path))
                 .help("this is enough:\n[[file]]\npath = \"/var/log/syslog\""),
         );
     }
