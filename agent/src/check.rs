@@ -11,13 +11,17 @@ use crate::config::Settings;
 use crate::host::{Host, IdFrom, Metadata, Search};
 use crate::log::chain;
 
+mod environment;
 mod files;
+mod identity;
+mod metrics;
 mod sample;
 mod service;
 mod state_dir;
 mod text;
 
 pub use self::files::{FileReport, SetReport};
+pub use self::identity::{Assumed, IdentityError, assume};
 pub use self::sample::Sample;
 pub use self::service::ServiceReport;
 pub use self::text::human;
@@ -54,16 +58,20 @@ pub struct Report {
     pub configuration: Vec<PathBuf>,
     /// The state directory.
     pub state_dir: Subject,
+    /// As whom it was looked.
+    pub user: Subject,
     /// This host.
     pub host: Subject,
     /// The service; `None` if it was not asked.
     pub service: Option<ServiceReport>,
+    /// What is measured; `None` if nothing is.
+    pub metrics: Option<Subject>,
     /// Each `[[file]]`.
     pub files: Vec<SetReport>,
 }
 
 /// One subject, and what was found out about it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Subject {
     /// What it is called.
     pub name: String,
@@ -79,11 +87,14 @@ impl Report {
             let files = set.files.iter().flat_map(|file| &file.findings);
             set.findings.iter().chain(files)
         });
+        let metrics = self.metrics.iter().flat_map(|metrics| &metrics.findings);
         self.state_dir
             .findings
             .iter()
+            .chain(&self.user.findings)
             .chain(&self.host.findings)
             .chain(service)
+            .chain(metrics)
             .chain(files)
     }
 
@@ -102,8 +113,8 @@ impl Report {
 }
 
 /// Looks at files, state directory and host, and, unless `offline`, at the instance's metadata and the service.
-/// `now_ms` is the time of looking, in milliseconds since 1970 UTC.
-pub async fn check(settings: &Settings, offline: bool, now_ms: i64) -> Report {
+/// `user` is as whom this process looks, `now_ms` the time of looking, in milliseconds since 1970 UTC.
+pub async fn check(settings: &Settings, user: Subject, offline: bool, now_ms: i64) -> Report {
     let mut search = Search::from_environment(settings.instance_id.clone());
     if offline {
         search.metadata = Metadata::Off;
@@ -122,11 +133,16 @@ pub async fn check(settings: &Settings, offline: bool, now_ms: i64) -> Report {
             },
         ),
     };
+    let view = files::View {
+        host: host.as_ref(),
+        offline,
+        now_ms,
+    };
     let mut owners = files::Owners::new();
     let files: Vec<SetReport> = settings
         .files
         .iter()
-        .map(|file| files::look(file, host.as_ref(), now_ms, &mut owners))
+        .map(|file| files::look(file, view, &mut owners))
         .collect();
     let service = match offline {
         true => None,
@@ -135,11 +151,17 @@ pub async fn check(settings: &Settings, offline: bool, now_ms: i64) -> Report {
             Err(error) => ServiceReport::unreachable(chain(&error)),
         }),
     };
+    let metrics = match &settings.metrics {
+        None => None,
+        Some(metrics) => Some(metrics::look(settings, metrics, view).await),
+    };
     Report {
         configuration: settings.sources.clone(),
         state_dir: state_dir::look(&settings.state_dir),
+        user,
         host: subject,
         service,
+        metrics,
         files,
     }
 }

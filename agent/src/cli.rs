@@ -28,7 +28,7 @@ pub enum Command {
     Run(Run),
     /// Say what `run` would do: files, names, times of their last lines, and whether AWS lets it
     #[command(after_help = "Examples:\n  baker-agent check\n  \
-                            sudo -u baker-agent baker-agent check   # as the service's user\n  \
+                            sudo baker-agent check              # as the service's user, with its groups and variables\n  \
                             baker-agent check --offline --config ./baker-agent.toml\n  \
                             baker-agent check --output json")]
     Check(Check),
@@ -111,6 +111,9 @@ pub struct Check {
     /// Ask neither AWS nor the instance metadata service
     #[arg(long)]
     pub offline: bool,
+    /// As whom to look, if root does. Default: the service's user, with the groups and variables of its unit
+    #[arg(long, value_name = "USER")]
+    pub user: Option<String>,
     /// How to print the result
     #[arg(long, value_enum, default_value_t)]
     pub output: Output,

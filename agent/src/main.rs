@@ -23,7 +23,9 @@ use tokio::runtime::Runtime;
 fn main() -> ExitCode {
     let done = match cli::parse().command {
         Command::Run(run) => run_agent(&run),
-        Command::Check(check) => run_check(&check),
+        Command::Check(check) => {
+            as_service(check).and_then(|(check, user)| run_check(&check, user))
+        }
         Command::Status(status) => run_status(&status),
         Command::Dashboard(dashboard) => run_dashboard(dashboard),
         Command::Import(asked) => run_import(&asked),
@@ -119,7 +121,30 @@ fn runtime() -> Result<Runtime, Exit> {
         .map_err(|error| fail(&error, Exit::Internal))
 }
 
-fn run_check(asked: &cli::Check) -> Result<Exit, Exit> {
+/// Becomes the service's user, if that is who is to be looked as, and says who that is. Its variables stand for options, too.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the SDK reads its variables where it likes, and nothing else runs yet"
+)]
+fn as_service(asked: cli::Check) -> Result<(cli::Check, check::Subject), Exit> {
+    let assumed =
+        check::assume(asked.user.as_deref()).map_err(|error| fail(&error, Exit::Usage))?;
+    if assumed.environment.is_empty() {
+        return Ok((asked, assumed.subject));
+    }
+    for (name, value) in assumed.environment {
+        // SAFETY: nothing else runs in this process yet that could read the environment meanwhile: `main` has only read the
+        // command line, which starts no thread.
+        unsafe { std::env::set_var(name, value) };
+    }
+    match cli::parse().command {
+        Command::Check(asked) => Ok((asked, assumed.subject)),
+        // The same words give the same command.
+        _ => Err(Exit::Internal),
+    }
+}
+
+fn run_check(asked: &cli::Check, user: check::Subject) -> Result<Exit, Exit> {
     let settings = match asked.offline {
         true => load_here(&asked.config)?.ok_or_else(|| {
             eprint(&format!(
@@ -131,7 +156,7 @@ fn run_check(asked: &cli::Check) -> Result<Exit, Exit> {
         })?,
         false => load(&asked.config)?,
     };
-    let report = runtime()?.block_on(check::check(&settings, asked.offline, now_ms()));
+    let report = runtime()?.block_on(check::check(&settings, user, asked.offline, now_ms()));
     print(&match asked.output {
         Output::Json => report.to_json(),
         Output::Human => check::human(&report),

@@ -18,7 +18,7 @@ use super::access::Access;
 use super::body::{Finished, Handed, Watch};
 use super::call::{self, Outcome};
 use super::explain::Place;
-use super::failure::Failure;
+use super::failure::{Failure, FailureKind};
 use super::logs::{self, ConnectError, Options};
 use crate::target::{GroupClass, Target};
 
@@ -100,6 +100,25 @@ impl Metrics {
         })
         .await
         .map(drop)
+    }
+
+    /// Whether PutMetricData is allowed: asked without any data, which is refused for that alone and changes nothing.
+    ///
+    /// # Errors
+    /// When it is not, or that can't be known.
+    pub async fn may_put(&self, namespace: &str) -> Result<(), Failure> {
+        let answer = self.call("PutMetricData", namespace, None, |watch| {
+            self.client
+                .put_metric_data()
+                .namespace(namespace)
+                .customize()
+                .interceptor(watch)
+                .send()
+        });
+        match answer.await {
+            Err(failure) if failure.kind != FailureKind::Invalid => Err(failure),
+            _ => Ok(()),
+        }
     }
 
     /// GetMetricStatistics: how many samples a metric has from `at_ms` (since 1970 UTC) on, for `period_s` seconds.

@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::Finding;
-use super::sample::{self, Sample};
+use super::sample::{self, Sample, Seen};
 use crate::batch::{AGE_MS_MAX, AHEAD_MS_MAX};
 use crate::config::FileSettings;
 use crate::host::Host;
 use crate::log::chain;
+use crate::names::ResolveError;
 use crate::tail;
 use crate::target::GroupClass;
 
@@ -47,22 +48,32 @@ pub struct FileReport {
     pub group: Option<String>,
     /// The stream's name.
     pub stream: Option<String>,
+    /// How many events at its end were looked at.
+    pub events: usize,
+    /// How many of them have a time that `format` finds; `None` if it has none.
+    pub timed: Option<usize>,
     /// Its last events.
     pub last: Vec<Sample>,
     /// What was found out about it.
     pub findings: Vec<Finding>,
 }
 
+/// From where files are looked at.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct View<'a> {
+    /// Without a host, names stay open.
+    pub(super) host: Option<&'a Host>,
+    /// Whether the instance's metadata was not asked.
+    pub(super) offline: bool,
+    /// The time of looking, in milliseconds since 1970 UTC.
+    pub(super) now_ms: i64,
+}
+
 /// The first pattern of the `[[file]]` that each path belongs to.
 pub(super) type Owners = BTreeMap<PathBuf, String>;
 
-/// Looks at all files that match now and belong to no `[[file]]` before this one. Without a host, names stay open.
-pub(super) fn look(
-    settings: &FileSettings,
-    host: Option<&Host>,
-    now_ms: i64,
-    owners: &mut Owners,
-) -> SetReport {
+/// Looks at all files that match now and belong to no `[[file]]` before this one.
+pub(super) fn look(settings: &FileSettings, view: View<'_>, owners: &mut Owners) -> SetReport {
     let mut findings = Vec::new();
     let mut paths = tail::matching(&settings.set).unwrap_or_else(|error| {
         findings.push(Finding::problem(chain(&error)));
@@ -87,7 +98,7 @@ pub(super) fn look(
     }
     let files: Vec<FileReport> = paths
         .iter()
-        .map(|path| look_at(path, settings, host, now_ms))
+        .map(|path| look_at(path, settings, view))
         .collect();
     findings.extend(shared_streams(&files));
     SetReport {
@@ -101,30 +112,33 @@ pub(super) fn look(
     }
 }
 
-fn look_at(path: &Path, settings: &FileSettings, host: Option<&Host>, now_ms: i64) -> FileReport {
+fn look_at(path: &Path, settings: &FileSettings, view: View<'_>) -> FileReport {
     let mut findings = Vec::new();
-    let mut resolved =
-        [&settings.group, &settings.stream].map(|template| match template.resolve(host?, path) {
+    let mut resolved = [&settings.group, &settings.stream].map(|template| {
+        match template.resolve(view.host?, path) {
             Ok(name) => Some(name),
             Err(error) => {
-                findings.push(Finding::problem(chain(&error)));
+                findings.push(unnamed(&error, view.offline));
                 None
             }
-        });
+        }
+    });
     let read = open(path).and_then(|file| {
         let size_bytes = file.metadata()?.len();
-        Ok((size_bytes, sample::last(&file, settings, now_ms)?))
+        Ok((size_bytes, sample::look(&file, settings, view.now_ms)?))
     });
-    let (size_bytes, last) = match read {
-        Ok((size_bytes, last)) => {
-            if settings.format.is_some() {
-                findings.extend(judge_times(&last, now_ms));
-            }
-            (Some(size_bytes), last)
+    let timed = settings.format.is_some();
+    let (size_bytes, seen) = match read {
+        Ok((size_bytes, seen)) => {
+            findings.extend(match timed {
+                true => judge_times(&seen, view.now_ms),
+                false => unused_times(&seen),
+            });
+            (Some(size_bytes), seen)
         }
         Err(error) => {
             findings.push(unreadable(&error));
-            (None, Vec::new())
+            (None, Seen::default())
         }
     };
     FileReport {
@@ -132,8 +146,25 @@ fn look_at(path: &Path, settings: &FileSettings, host: Option<&Host>, now_ms: i6
         size_bytes,
         group: resolved[0].take(),
         stream: resolved[1].take(),
-        last,
+        events: seen.events,
+        timed: (timed && size_bytes.is_some()).then_some(seen.timed),
+        last: seen.last,
         findings,
+    }
+}
+
+/// A name that can't be made. What only the metadata tells is no problem as long as nobody has asked it.
+fn unnamed(error: &ResolveError, offline: bool) -> Finding {
+    match error {
+        ResolveError::Missing {
+            kind,
+            template,
+            placeholder,
+            ..
+        } if offline => Finding::note(format!(
+            "{kind} \"{template}\": what {{{placeholder}}} is was not asked (--offline); for hosts that have none, write {{{placeholder}|something}}"
+        )),
+        _ => Finding::problem(chain(error)),
     }
 }
 
@@ -157,21 +188,49 @@ fn unreadable(error: &io::Error) -> Finding {
 }
 
 /// What is strange about the times of a file's last events, where it should have some.
-fn judge_times(last: &[Sample], now_ms: i64) -> Option<Finding> {
-    let newest = last.last()?;
-    if last.iter().all(|sample| sample.unix_ms.is_none()) {
-        return Some(Finding::problem(
-            "none of its last events has a time that `format` finds: they would be sent with the time of reading",
-        ));
+fn judge_times(seen: &Seen, now_ms: i64) -> Option<Finding> {
+    let untimed = seen.events - seen.timed;
+    let such = seen.untimed.as_deref().unwrap_or_default();
+    let better = match seen.better {
+        Some((name, times)) => format!("; format = \"{name}\" finds {times}"),
+        None => String::new(),
+    };
+    if seen.events > 0 && seen.timed == 0 {
+        return Some(Finding::problem(format!(
+            "none of its last events has a time that `format` finds, such as \"{such}\": they would be sent with the time of \
+             reading{better}"
+        )));
     }
-    let ahead_ms = newest.unix_ms?.saturating_sub(now_ms);
+    // The time of the newest event that has one of its own.
+    let newest = seen.last.iter().rev().find_map(|sample| sample.unix_ms);
+    let ahead_ms = newest.map_or(0, |ms| ms.saturating_sub(now_ms));
     if ahead_ms > AHEAD_MS_MAX {
         return Some(Finding::problem(
             "its last event is more than 2 hours ahead: look at `timezone` and at this host's clock",
         ));
     }
-    (-ahead_ms > AGE_MS_MAX).then(|| {
-        Finding::note("its last event is more than 14 days old: CloudWatch takes no such events")
+    if -ahead_ms > AGE_MS_MAX {
+        return Some(Finding::note(
+            "its last event is more than 14 days old: CloudWatch takes no such events",
+        ));
+    }
+    (untimed > 0).then(|| {
+        Finding::note(format!(
+            "{untimed} of its last {} events have no time that `format` finds, such as \"{such}\": each gets that of the event \
+             before it; if they belong to it, say so with `multiline`{better}",
+            seen.events
+        ))
+    })
+}
+
+/// Times that are there, and that nobody looks for.
+fn unused_times(seen: &Seen) -> Option<Finding> {
+    let (name, times) = seen.better?;
+    (times * 2 > seen.events).then(|| {
+        Finding::note(format!(
+            "format = \"{name}\" would find the time in {times} of its last {} events; without a format they get that of reading",
+            seen.events
+        ))
     })
 }
 

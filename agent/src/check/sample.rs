@@ -1,4 +1,4 @@
-//! The last events of a file, framed and stamped as `run` would.
+//! The end of a file, framed and stamped as `run` would.
 
 use std::fs::File;
 use std::io;
@@ -8,9 +8,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::batch::{AGE_MS_MAX, AHEAD_MS_MAX};
 use crate::config::FileSettings;
 use crate::frame::{End, Framer, Next};
-use crate::stamp::{Origin, Stamper};
+use crate::stamp::{Format, Origin, Stamper};
 
 /// How much of a file's end is looked at.
 const TAIL_BYTES: u64 = 64 * 1024;
@@ -31,11 +32,72 @@ pub struct Sample {
     pub unix_ms: Option<i64>,
 }
 
-/// The last events of `file`.
+/// What the end of a file shows.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// Its last events.
+    pub(super) last: Vec<Sample>,
+    /// How many events were looked at.
+    pub(super) events: usize,
+    /// How many of them have a time that `format` finds.
+    pub(super) timed: usize,
+    /// The last that has none.
+    pub(super) untimed: Option<String>,
+    /// A ready-made format that finds more times, and how many.
+    pub(super) better: Option<(&'static str, usize)>,
+}
+
+/// Looks at the end of `file`.
 ///
 /// # Errors
 /// When it can't be read.
-pub(super) fn last(file: &File, settings: &FileSettings, now_ms: i64) -> io::Result<Vec<Sample>> {
+pub(super) fn look(file: &File, settings: &FileSettings, now_ms: i64) -> io::Result<Seen> {
+    let messages = messages(file, settings)?;
+    let stamps = |format: Option<Format>| {
+        let mut stamper = Stamper::new(format.map(Arc::new), settings.timezone.clone());
+        let stamp = move |message: &String| {
+            let stamp = stamper.stamp(message, now_ms);
+            (stamp.origin == Origin::Own).then_some(stamp.unix_ms)
+        };
+        messages.iter().map(stamp)
+    };
+    let mut seen = Seen {
+        events: messages.len(),
+        ..Seen::default()
+    };
+    let shown_from = messages.len().saturating_sub(EVENTS);
+    let times = stamps(settings.format.clone());
+    for (at, (message, unix_ms)) in messages.iter().zip(times).enumerate() {
+        match unix_ms {
+            Some(_) => seen.timed += 1,
+            None => seen.untimed = Some(shown(message)),
+        }
+        if at >= shown_from {
+            seen.last.push(Sample {
+                text: shown(message),
+                time: unix_ms.and_then(|ms| in_zone(ms, settings)),
+                unix_ms,
+            });
+        }
+    }
+    // What a format takes for a time may be any number: those count that an event could have.
+    let possible = now_ms - AGE_MS_MAX..=now_ms + AHEAD_MS_MAX;
+    let finds = |name| {
+        let times = stamps(Format::preset(name)).flatten();
+        (name, times.filter(|ms| possible.contains(ms)).count())
+    };
+    let mut best = ("", seen.timed);
+    for (name, times) in Format::presets().map(finds) {
+        if times > best.1 {
+            best = (name, times);
+        }
+    }
+    seen.better = Some(best).filter(|(name, _)| !name.is_empty());
+    Ok(seen)
+}
+
+/// The whole events in the last bytes of a file.
+fn messages(file: &File, settings: &FileSettings) -> io::Result<Vec<String>> {
     let size = file.metadata()?.len();
     let start = size.saturating_sub(TAIL_BYTES);
     let mut bytes = vec![0; usize::try_from(size - start).unwrap_or_default()];
@@ -50,27 +112,16 @@ pub(super) fn last(file: &File, settings: &FileSettings, now_ms: i64) -> io::Res
     };
     let before = (start > 0).then_some(b'\n');
     let mut framer = Framer::resume(Arc::new(settings.rules.clone()), before);
-    let format = settings.format.clone().map(Arc::new);
-    let mut stamper = Stamper::new(format, settings.timezone.clone());
-    let mut samples = Vec::new();
+    let mut messages = Vec::new();
     let mut rest = &bytes[first..];
     loop {
         match framer.next(rest, End::Final) {
             Next::Event(event) => {
                 rest = &rest[event.bytes..];
-                let stamp = stamper.stamp(&event.message, now_ms);
-                let unix_ms = (stamp.origin == Origin::Own).then_some(stamp.unix_ms);
-                samples.push(Sample {
-                    text: shown(&event.message),
-                    time: unix_ms.and_then(|ms| in_zone(ms, settings)),
-                    unix_ms,
-                });
-                if samples.len() > EVENTS {
-                    samples.remove(0);
-                }
+                messages.push(event.message.to_string());
             }
             Next::Filtered { bytes, .. } => rest = &rest[bytes..],
-            Next::Need => return Ok(samples),
+            Next::Need => return Ok(messages),
         }
     }
 }

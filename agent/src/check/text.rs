@@ -13,6 +13,8 @@ pub fn human(report: &Report) -> String {
     let mut lines = vec![format!("configuration  {}", sources.join(", "))];
     lines.push(format!("state          {}", report.state_dir.name));
     lines.extend(findings(&report.state_dir.findings, "               "));
+    lines.push(format!("user           {}", report.user.name));
+    lines.extend(findings(&report.user.findings, "               "));
     lines.push(format!("host           {}", report.host.name));
     lines.extend(findings(&report.host.findings, "               "));
     match &report.service {
@@ -26,6 +28,10 @@ pub fn human(report: &Report) -> String {
             lines.push(format!("service        CloudWatch Logs, {region}{answer}"));
             lines.extend(findings(&service.findings, "               "));
         }
+    }
+    if let Some(metrics) = &report.metrics {
+        lines.push(format!("metrics        {}", metrics.name));
+        lines.extend(findings(&metrics.findings, "               "));
     }
     for set in &report.files {
         lines.push(String::new());
@@ -64,6 +70,10 @@ fn file_lines(file: &FileReport) -> Vec<String> {
         _ => String::new(),
     };
     let mut lines = vec![format!("  {}{size}{name}", file.path)];
+    if let (Some(timed), 1..) = (file.timed, file.events) {
+        let events = file.events;
+        lines.push(format!("    a time in {timed} of the last {events} events"));
+    }
     for sample in &file.last {
         let time = sample.time.as_deref().unwrap_or("no time of its own");
         lines.push(format!("    {time:<29}  {}", sample.text));

@@ -327,7 +327,7 @@ impl<L: Look> Line<L> {
 
 impl Settings {
     /// What is said of the host with each metric; what it does not have is left out.
-    fn scope(&self, host: &Host) -> Scope {
+    pub(crate) fn scope(&self, host: &Host) -> Scope {
         let value = |name: &str| match name {
             "InstanceId" => Some(host.instance_id.clone()),
             "ImageId" => host.image_id.clone(),
