@@ -1,11 +1,13 @@
 # `make demo` bakes the example application in a lab on this machine; `make test` runs every test.
 # Both install what they lack (Debian or Ubuntu) and say so first.
 
-.PHONY: help demo test storm bench check deps-demo deps-test deps-bench
+.PHONY: help demo test dist test-dist storm bench check deps-demo deps-test deps-dist deps-bench
 
 help:
 	@echo "make demo    bake provision/app in the lab, boot the image, fetch its page, read its logs and metrics back from CloudWatch"
 	@echo "make test    run all tests (the lab's need root: sudo is used if you are not)"
+	@echo "make dist    the agent's packages: .deb, tarball, checksums, for Ubuntu 18.04 and newer"
+	@echo "make test-dist    the same, and their tests: the binary, the packages, and their life on a host of the lab"
 	@echo "make storm   the agent for ten minutes under everything at once (STORM_SECONDS, STORM_SEED)"
 	@echo "make bench   print measurements as ratios against a yardstick of the same run"
 	@echo "make check   formatting, lints, documentation, dependency audit"
@@ -26,6 +28,9 @@ deps-demo:
 deps-test:
 	@scripts/deps.sh test
 
+deps-dist:
+	@scripts/deps.sh dist
+
 deps-bench:
 	@scripts/deps.sh bench
 
@@ -35,6 +40,13 @@ demo: deps-demo
 
 test: deps-test
 	$(AS_ROOT) cargo test --workspace -- $(WITHOUT_PACKER)
+
+dist: deps-dist
+	@scripts/dist.sh
+
+# What is installed is tested as it is installed: the true packages, on a host.
+test-dist: deps-test dist
+	$(AS_ROOT) cargo test --package baker-agent --test dist -- --include-ignored
 
 # The release build, so that peak memory is what a host would see.
 storm: deps-test

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Installs what `make demo`, `make test` or `make bench` needs on Debian or Ubuntu and this machine lacks; says in one line what it can't install, and why it is needed.
+# Installs what `make demo`, `make test`, `make dist` or `make bench` needs on Debian or Ubuntu and this machine lacks; says in one line what it can't install, and why it is needed.
 set -euo pipefail
 
-purpose=${1:?usage: deps.sh demo|test|bench}
+purpose=${1:?usage: deps.sh demo|test|dist|bench}
 rust_needed=1.94.1
 
 fail() {
@@ -20,15 +20,25 @@ rust=$(rustc --version | cut -d' ' -f2)
 # Each line: package, a file or program that shows that it is there.
 needed() {
     cat <<'LIST'
+gcc gcc
+libc6-dev /usr/include/stdlib.h
+make make
+LIST
+    if [ "$purpose" = dist ]; then
+        cat <<'LIST'
+binutils readelf
+dpkg dpkg-deb
+gzip gzip
+LIST
+        return
+    fi
+    cat <<'LIST'
 systemd-container systemd-nspawn
 debootstrap debootstrap
 iproute2 ip
 curl curl
 openssh-client ssh
-gcc gcc
-libc6-dev /usr/include/stdlib.h
 perl /usr/share/perl/5*/FindBin.pm
-make make
 LIST
     # Benchmarks measure against some of the strangers that tests let in.
     if [ "$purpose" != demo ]; then
@@ -38,6 +48,15 @@ logrotate logrotate
 openssh-server sshd
 openssl openssl
 packer packer
+LIST
+    fi
+    # What is packed is looked at, and so are the scripts that do it.
+    if [ "$purpose" = test ]; then
+        cat <<'LIST'
+binutils readelf
+dpkg dpkg-deb
+groff-base groff
+shellcheck shellcheck
 LIST
     fi
 }
@@ -82,7 +101,7 @@ if [ "${#missing[@]}" -gt 0 ]; then
 fi
 
 python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
-    fail "needs Python 3.10 or newer as python3, because moto, which keeps the lab's records, does (this is $(python3 --version))"
-if [ "$(id -u)" != 0 ]; then
+    fail "needs Python 3.10 or newer as python3, because what is installed from PyPI does: moto, which keeps the lab's records, or the linker (this is $(python3 --version))"
+if [ "$(id -u)" != 0 ] && [ "$purpose" != dist ]; then
     command -v sudo >/dev/null || fail "needs root for the lab, which mounts disks and makes network namespaces, but you are not root and there is no sudo"
 fi
