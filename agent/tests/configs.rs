@@ -79,6 +79,11 @@ fn values_out_of_their_limits_are_refused_with_the_limits() {
 }
 
 #[test]
+fn metrics_that_cloudwatch_would_not_take_are_refused() {
+    refused("bad_metrics");
+}
+
+#[test]
 fn files_that_can_not_be_read_as_told_are_refused() {
     refused("bad_files");
 }

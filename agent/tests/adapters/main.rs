@@ -4,6 +4,7 @@
 mod failures;
 mod logs;
 mod metadata;
+mod metrics;
 mod routes;
 #[expect(dead_code, reason = "a benchmark uses more of it")]
 mod server;

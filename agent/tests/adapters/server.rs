@@ -41,6 +41,8 @@ impl Request {
 pub(crate) enum Reply {
     /// A whole answer: status, headers, body.
     Answer(u16, Vec<(&'static str, String)>, String),
+    /// The same with a body that is no text.
+    Bytes(u16, Vec<(&'static str, String)>, Vec<u8>),
     /// None: the connection is closed when the request is read.
     Close,
     /// None, ever.
@@ -243,13 +245,19 @@ fn serve(reader: impl Read, mut writer: impl Write, shared: &Shared) -> io::Resu
     while let Some(request) = read_request(&mut reader)? {
         let reply = (shared.handler)(&request);
         shared.keep(request);
+        let reply = match reply {
+            Reply::Answer(status, headers, body) => Reply::Bytes(status, headers, body.into()),
+            other => other,
+        };
         match reply {
-            Reply::Answer(status, headers, body) => {
+            Reply::Answer(..) => {}
+            Reply::Bytes(status, headers, body) => {
                 let mut head = format!("HTTP/1.1 {status} -\r\ncontent-length: {}\r\n", body.len());
                 for (name, value) in headers {
                     head += &format!("{name}: {value}\r\n");
                 }
-                writer.write_all(format!("{head}\r\n{body}").as_bytes())?;
+                writer.write_all(format!("{head}\r\n").as_bytes())?;
+                writer.write_all(&body)?;
                 writer.flush()?;
             }
             Reply::Close => return Ok(()),

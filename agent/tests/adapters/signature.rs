@@ -12,6 +12,15 @@ use crate::{REGION, credentials};
 
 /// Whether the signature is right for exactly this body.
 pub(crate) fn is_valid(request: &Request, scheme: &str) -> bool {
+    is_valid_for(
+        request,
+        "logs",
+        &format!("{scheme}://{}/", request.header("host").unwrap()),
+    )
+}
+
+/// The same of another service, at this address.
+pub(crate) fn is_valid_for(request: &Request, service: &str, url: &str) -> bool {
     let given = request.header("authorization").unwrap();
     let signed_headers = given
         .split_once("SignedHeaders=")
@@ -29,16 +38,15 @@ pub(crate) fn is_valid(request: &Request, scheme: &str) -> bool {
     let params: SigningParams<'_> = v4::SigningParams::builder()
         .identity(&identity)
         .region(REGION)
-        .name("logs")
+        .name(service)
         .time(time(request))
         .settings(SigningSettings::default())
         .build()
         .unwrap()
         .into();
-    let url = format!("{scheme}://{}/", request.header("host").unwrap());
     let signable = SignableRequest::new(
         &request.method,
-        &url,
+        url,
         headers.map(|(name, value)| (name.as_str(), value.as_str())),
         SignableBody::Bytes(&request.body),
     )
