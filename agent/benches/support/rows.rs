@@ -39,6 +39,10 @@ pub(crate) const ALL: &[Row] = &[
     }),
     Row::new("quiet", quiet),
     Row::new("idle", idle),
+    Row::ours("service-idle", |bench, table| {
+        service_idle(bench, table, "60s", 130);
+        service_idle(bench, table, "1s", 60);
+    }),
     Row::new("renames", |bench, table| {
         rotations(bench, table, "renames", Turn::Rename);
     }),
@@ -468,6 +472,60 @@ fn idle(bench: &Bench<'_>, table: &mut Table) {
         "descriptors",
         &[after.1.descriptors as f64],
         "",
+        Target::Open,
+    );
+    table.figure("threads", &[after.1.threads as f64], "", Target::Open);
+    running.terminate(Duration::from_secs(30));
+}
+
+/// The whole service on an idle host: ten quiet files and the metrics that are measured by default.
+fn service_idle(bench: &Bench<'_>, table: &mut Table, interval: &'static str, seconds: u64) {
+    const FILES: u16 = 10;
+    let seconds = bench.scaled(seconds);
+    let stage = Stage::new(Options::default());
+    let mut setup = stage.setup();
+    setup.metrics = Some(match interval {
+        "60s" => "interval = \"60s\"",
+        _ => "interval = \"1s\"",
+    });
+    setup.files = (0..FILES)
+        .map(|index| {
+            let path = chorus::path(stage.folder.path(), index);
+            writer::fill(&path, index, 1000, Duration::from_secs(600), 100);
+            Followed::access(path, GROUP, &format!("file-{index}"))
+        })
+        .collect();
+    let running = bench.start(&setup);
+    assert!(
+        stage.until_arrived(1000 * u64::from(FILES)).is_some(),
+        "the files were not shipped; {}",
+        running.said()
+    );
+    std::thread::sleep(Duration::from_secs(5));
+    let (before, requests) = (at_once(&running), stage.endpoint.stats().requests);
+    std::thread::sleep(Duration::from_secs(seconds));
+    let after = at_once(&running);
+    let requests = stage.endpoint.stats().requests - requests;
+    let cost = Cost::between(before, after);
+    table.row(
+        bench.program.name(),
+        "service-idle",
+        &format!("{FILES} quiet files, the default metrics each {interval}, for {seconds} s"),
+    );
+    table.figure("processor", &[cost.cpu_pct()], "%", bench.target(0.2));
+    let an_hour = cost.cpu.as_secs_f64() * 3600.0 / cost.wall.as_secs_f64();
+    table.figure("processor in an hour", &[an_hour], "s", Target::Open);
+    let (rss, pss) = (after.1.rss_bytes, after.1.pss_bytes);
+    table.figure("memory", &[mib(rss)], "MiB", bench.target(15.0));
+    table.figure("of it not shared (PSS)", &[mib(pss)], "MiB", Target::Open);
+    let peak = after.1.peak_rss_bytes;
+    table.figure("peak memory", &[mib(peak)], "MiB", Target::Open);
+    let a_minute = requests as f64 * 60.0 / cost.wall.as_secs_f64();
+    table.figure("requests", &[a_minute], "/min", Target::Open);
+    table.figure(
+        "context switches",
+        &[cost.switches as f64 / cost.wall.as_secs_f64()],
+        "/s",
         Target::Open,
     );
     table.figure("threads", &[after.1.threads as f64], "", Target::Open);

@@ -27,6 +27,8 @@ pub(crate) struct Setup {
     pub(crate) flush: Option<Duration>,
     /// How long a stream may take to show what was sent; `None` is the agent's default.
     pub(crate) settle: Option<Duration>,
+    /// What stands in `[metrics]` besides the endpoint; `None` measures nothing.
+    pub(crate) metrics: Option<&'static str>,
 }
 
 /// A `[[file]]` of the configuration.
@@ -65,6 +67,7 @@ impl Setup {
             files,
             flush: None,
             settle: None,
+            metrics: None,
         }
     }
 
@@ -86,6 +89,10 @@ impl Setup {
         }
         if let Some(settle) = self.settle {
             writeln!(text, "settle = \"{}ms\"", settle.as_millis()).unwrap();
+        }
+        if let Some(metrics) = self.metrics {
+            writeln!(text, "[metrics]\nendpoint_url = {:?}", self.endpoint).unwrap();
+            writeln!(text, "{metrics}").unwrap();
         }
         for file in &self.files {
             writeln!(text, "[[file]]\npath = {}", quoted(&file.path)).unwrap();

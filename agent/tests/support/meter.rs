@@ -16,6 +16,8 @@ pub(crate) struct Reading {
     pub(crate) cpu: Duration,
     /// Memory now (VmRSS).
     pub(crate) rss_bytes: u64,
+    /// Of it, what is this process's alone, and its part of what is shared (PSS).
+    pub(crate) pss_bytes: u64,
     /// Most memory so far (VmHWM).
     pub(crate) peak_rss_bytes: u64,
     /// Context switches of the threads there are, voluntary and not: an upper bound of wake-ups.
@@ -39,6 +41,7 @@ pub(crate) fn read(pid: i32) -> Option<Reading> {
     Some(Reading {
         cpu: cpu(pid)?,
         rss_bytes: field(&status, "VmRSS:")? * 1024,
+        pss_bytes: pss(&root).unwrap_or_default(),
         peak_rss_bytes: field(&status, "VmHWM:")? * 1024,
         switches,
         descriptors: u64::try_from(fs::read_dir(root.join("fd")).ok()?.count()).unwrap(),
@@ -50,6 +53,12 @@ pub(crate) fn read(pid: i32) -> Option<Reading> {
 fn cpu(pid: i32) -> Option<Duration> {
     let clock = ClockId::pid_cpu_clock_id(Pid::from_raw(pid)).ok()?;
     clock_gettime(clock).ok().map(Duration::from)
+}
+
+/// Only root and the process's own user may read it.
+fn pss(root: &Path) -> Option<u64> {
+    let rollup = fs::read_to_string(root.join("smaps_rollup")).ok()?;
+    Some(field(&rollup, "Pss:")? * 1024)
 }
 
 fn field(status: &str, name: &str) -> Option<u64> {
