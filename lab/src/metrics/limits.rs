@@ -33,6 +33,8 @@ pub const STATISTICS_POINTS: usize = 1440;
 pub const DATA_POINTS: usize = 100_800;
 /// Queries of one GetMetricData ("A single GetMetricData call can include up to 500 MetricDataQuery structures").
 pub const QUERIES: usize = 500;
+/// Time series of a search ("Using search expressions": "can find up to 500 time series").
+pub const SEARCHED: usize = 500;
 /// Metrics of one page of ListMetrics ("Up to 500 results are returned for any one call").
 pub const LISTED: usize = 500;
 /// Filters of ListMetrics (model: `DimensionFilters`).

@@ -4,7 +4,7 @@
 //! of its data is taken, or none. The `Store` keeps each datum as it came; what is asked of them (`queries`) is computed when it is asked.
 //! Dashboards are kept if their body keeps the rules (`dashboard_body`). All of it is pure: time is handed in.
 //!
-//! What it does not have (alarms, metric streams, insight rules, expressions), it refuses; behind a lab's front door moto answers those requests.
+//! What it does not have (alarms, metric streams, insight rules, most of metric math), it refuses; behind a lab's front door moto answers those requests.
 
 // Leaves.
 mod ask;
@@ -15,6 +15,7 @@ mod protocol;
 // What the service keeps, and what it is asked.
 mod dashboard_body;
 mod dashboards;
+mod expressions;
 mod put;
 mod queries;
 mod statistics;

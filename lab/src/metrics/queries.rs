@@ -1,7 +1,5 @@
 //! GetMetricData, GetMetricStatistics, ListMetrics.
 
-use std::collections::{BTreeMap, HashSet};
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value as Json, json};
@@ -9,149 +7,20 @@ use serde_json::{Value as Json, json};
 use super::Context;
 use super::ask::{Ask, combination, element, invalid};
 use super::limits::{
-    DATA_POINTS, DIMENSION_FILTERS, HIGH_RESOLUTION_MS, LISTED, LISTED_MS, QUERIES,
-    STATISTICS_POINTS, UNITS,
+    DIMENSION_FILTERS, HIGH_RESOLUTION_MS, LISTED, LISTED_MS, STATISTICS_POINTS, UNITS,
 };
 use super::put::dimensions;
-use super::statistics::{Bucket, Statistic};
+use super::statistics::Statistic;
 use super::store::{Metric, Span};
 use crate::endpoint::AwsError;
+
+mod data;
+
+pub(super) use data::get_metric_data;
 
 /// Periods below a minute that can be asked for.
 const SECONDS: [i64; 5] = [1, 5, 10, 20, 30];
 const DAY_MS: i64 = 24 * 3_600_000;
-
-/// What one query of a GetMetricData asks for.
-struct Query<'q> {
-    id: &'q str,
-    label: &'q str,
-    shown: bool,
-    metric: Metric,
-    period_s: i64,
-    statistic: Statistic,
-    unit: Option<&'q str>,
-}
-
-pub(super) fn get_metric_data(request: &Json, context: &Context<'_>) -> Result<Json, AwsError> {
-    let ask = Ask::of(request)?;
-    let (from_ms, to_ms) = window(&ask)?;
-    let most = ask.integer("MaxDatapoints")?;
-    let most = most.map_or(DATA_POINTS, |most| {
-        usize::try_from(most).unwrap_or(0).clamp(1, DATA_POINTS)
-    });
-    let descending = match ask.text("ScanBy")? {
-        None | Some("TimestampDescending") => true,
-        Some("TimestampAscending") => false,
-        Some(other) => return Err(ask.invalid("ScanBy", other)),
-    };
-    let queries = queries(&ask)?;
-    let shown_before = match ask.text("NextToken")? {
-        None => 0,
-        Some(token) => read_token(token)?.parse().map_err(|_| bad_token())?,
-    };
-    let mut skip: usize = shown_before;
-    let mut room = most;
-    let mut results = Vec::new();
-    for query in queries.iter().filter(|query| query.shown) {
-        let span = span(from_ms, to_ms, query.period_s, query.unit, context);
-        // Its unit is not shown, so data of all units are one.
-        let mut buckets: BTreeMap<i64, Bucket> = BTreeMap::new();
-        for ((start_s, _), bucket) in context.store.buckets(&query.metric, &span) {
-            buckets.entry(start_s).or_default().merge(bucket);
-        }
-        let points = buckets.iter();
-        let points = points.filter_map(|(at, bucket)| Some((*at, bucket.get(query.statistic)?)));
-        let mut points: Vec<(i64, f64)> = points.collect();
-        if descending {
-            points.reverse();
-        }
-        let skipped = skip.min(points.len());
-        skip -= skipped;
-        let rest = &points[skipped..];
-        let page = &rest[..rest.len().min(room)];
-        room -= page.len();
-        let complete = page.len() == rest.len();
-        results.push(json!({
-            "Id": query.id,
-            "Label": query.label,
-            "Timestamps": page.iter().map(|(at, _)| *at).collect::<Vec<_>>(),
-            "Values": page.iter().map(|(_, value)| *value).collect::<Vec<_>>(),
-            "StatusCode": if complete { "Complete" } else { "PartialData" },
-        }));
-        if !complete {
-            let token = token(&(shown_before + most).to_string());
-            return Ok(json!({"MetricDataResults": results, "Messages": [], "NextToken": token}));
-        }
-    }
-    Ok(json!({"MetricDataResults": results, "Messages": []}))
-}
-
-fn queries<'a>(ask: &Ask<'a>) -> Result<Vec<Query<'a>>, AwsError> {
-    let list = ask.list("MetricDataQueries")?;
-    if list.is_empty() {
-        return Err(ask.missing("MetricDataQueries"));
-    }
-    if list.len() > QUERIES {
-        return Err(invalid(format!(
-            "The collection MetricDataQueries must not have a size greater than {QUERIES}."
-        )));
-    }
-    let mut ids = HashSet::new();
-    let mut queries = Vec::with_capacity(list.len());
-    for (index, value) in list.iter().enumerate() {
-        let query = read_query(ask, index, value)?;
-        if !ids.insert(query.id) {
-            return Err(validation(format!(
-                "The values for parameter id in MetricDataQueries must be unique; '{}' is not.",
-                query.id
-            )));
-        }
-        queries.push(query);
-    }
-    Ok(queries)
-}
-
-fn read_query<'a>(request: &Ask<'a>, index: usize, value: &'a Json) -> Result<Query<'a>, AwsError> {
-    // Places live only as long as errors need them; what is kept is borrowed from the request.
-    let place = request.element("MetricDataQueries", index);
-    let ask = element(value, &place)?;
-    let text = |member: &str| value.get(member).and_then(Json::as_str);
-    let id = match ask.text("Id")?.and(text("Id")) {
-        Some(id) if is_id(id) => id,
-        Some(id) => return Err(ask.invalid("Id", id)),
-        None => return Err(ask.missing("Id")),
-    };
-    if ask.has("Expression") {
-        return Err(validation(format!(
-            "Error in expression '{id}': this endpoint computes no expressions; ask for the metrics themselves"
-        )));
-    }
-    let place = ask.inner("MetricStat");
-    let Some(stat) = ask.structure("MetricStat", &place)? else {
-        return Err(ask.missing("MetricStat"));
-    };
-    let place = stat.inner("Metric");
-    let Some(metric) = stat.structure("Metric", &place)? else {
-        return Err(stat.missing("Metric"));
-    };
-    let name = stat.required_text("Stat")?;
-    let Some(statistic) = Statistic::read(name) else {
-        return Err(stat.invalid("Stat", name));
-    };
-    let metric = read_metric(&metric)?;
-    let pointed = |pointer: &str| value.pointer(pointer).and_then(Json::as_str);
-    Ok(Query {
-        id,
-        label: text("Label")
-            .or_else(|| pointed("/MetricStat/Metric/MetricName"))
-            .unwrap_or(id),
-        shown: ask.flag("ReturnData")?.unwrap_or(true),
-        metric,
-        period_s: period(&stat)?,
-        statistic,
-        unit: unit(&stat)?.and(pointed("/MetricStat/Unit")),
-    })
-}
 
 pub(super) fn get_metric_statistics(
     request: &Json,
@@ -293,10 +162,14 @@ fn window(ask: &Ask<'_>) -> Result<(i64, i64), AwsError> {
 fn period(ask: &Ask<'_>) -> Result<i64, AwsError> {
     let period_s = ask.integer("Period")?;
     let period_s = period_s.ok_or_else(|| ask.missing("Period"))?;
-    if SECONDS.contains(&period_s) || (period_s > 0 && period_s % 60 == 0) {
-        return Ok(period_s);
+    match is_period(period_s) {
+        true => Ok(period_s),
+        false => Err(ask.invalid("Period", period_s)),
     }
-    Err(ask.invalid("Period", period_s))
+}
+
+fn is_period(period_s: i64) -> bool {
+    SECONDS.contains(&period_s) || (period_s > 0 && period_s % 60 == 0)
 }
 
 fn unit<'a>(ask: &Ask<'a>) -> Result<Option<&'a str>, AwsError> {
@@ -330,18 +203,6 @@ fn span<'s>(
         visible_us: context.visible_us,
         seconds_since_ms: now_ms - HIGH_RESOLUTION_MS,
     }
-}
-
-/// Whether a text can name a query: a lower-case letter, then letters, digits and underscores.
-fn is_id(text: &str) -> bool {
-    text.starts_with(|first: char| first.is_ascii_lowercase())
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-}
-
-fn validation(message: String) -> AwsError {
-    AwsError::client("ValidationError", message)
 }
 
 /// Opaque to clients.

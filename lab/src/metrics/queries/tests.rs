@@ -128,6 +128,53 @@ fn a_page_ends_where_it_is_full_and_the_next_one_goes_on() {
 }
 
 #[test]
+fn an_expression_searches_and_computes_with_what_others_find() {
+    let mut desk = Desk::new();
+    for (host, cpu, value) in [
+        ("i-1", "cpu0", 1.0),
+        ("i-2", "cpu0", 5.0),
+        ("i-2", "cpu1", 9.0),
+    ] {
+        let dimensions = json!([{"Name": "Host", "Value": host}, {"Name": "cpu", "Value": cpu}]);
+        let second = NOW_S - 60;
+        desk.put(json!({"MetricName": "m", "Timestamp": second, "Value": value, "Dimensions": dimensions}));
+    }
+    desk.put(at(NOW_S - 60, 30.0));
+    let mut hidden = query("m1", 60, "Sum");
+    hidden["ReturnData"] = json!(false);
+    let search = "100-SEARCH('{N,cpu,Host} MetricName=\"m\" cpu=\"cpu0\"', 'Maximum', 60)";
+    let answer = desk
+        .data(json!({"MetricDataQueries": [
+            hidden,
+            {"Id": "e1", "Expression": "m1/60"},
+            {"Id": "e2", "Expression": search, "Label": "of ${PROP('Dim.Host')}"},
+        ]}))
+        .unwrap();
+    let results = answer["MetricDataResults"].as_array().unwrap();
+    let labels: Vec<&str> = results
+        .iter()
+        .map(|it| it["Label"].as_str().unwrap())
+        .collect();
+    assert_eq!(labels, ["m", "of i-1", "of i-2"]);
+    assert_eq!(points(&answer, 0), [(NOW_S - 60, 0.5)]);
+    assert_eq!(points(&answer, 1), [(NOW_S - 60, 99.0)]);
+    assert_eq!(points(&answer, 2), [(NOW_S - 60, 95.0)]);
+    for (id, expression) in [
+        ("a", "a/2"),
+        ("a", "b"),
+        ("a", "7"),
+        ("a", "SEARCH('{N}', 'Sum')"),
+    ] {
+        let queries = json!({"MetricDataQueries": [{"Id": id, "Expression": expression}]});
+        assert_eq!(
+            desk.data(queries).unwrap_err().code,
+            "ValidationError",
+            "{expression}"
+        );
+    }
+}
+
+#[test]
 fn questions_that_the_service_refuses_are_refused() {
     let desk = Desk::new();
     let code = |more: Json| desk.data(more).unwrap_err().code;
