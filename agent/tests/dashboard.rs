@@ -5,9 +5,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use aws_config::{BehaviorVersion, Region};
+use aws_credential_types::Credentials;
+use aws_sdk_cloudwatch::primitives::DateTime;
+use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat};
 
 use lab::endpoint::{Config, Endpoint, Kind, Rule, Script, When};
 use serde_json::{Value as Json, json};
@@ -16,13 +23,20 @@ fn cases() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/dashboards")
 }
 
-/// The command, with credentials of its own and nothing else from this machine.
+/// The command on the case's configuration.
 fn dashboard(arguments: &[&str], endpoint: Option<&Endpoint>) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_baker-agent"));
+    let mut command = agent(endpoint);
     command
         .args(["dashboard", "--config", "app/baker-agent.toml"])
         .args(arguments)
-        .current_dir(cases())
+        .current_dir(cases());
+    command.output().unwrap()
+}
+
+/// The agent, with credentials of its own and nothing else from this machine.
+fn agent(endpoint: Option<&Endpoint>) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_baker-agent"));
+    command
         .env_clear()
         .env("AWS_ACCESS_KEY_ID", "test")
         .env("AWS_SECRET_ACCESS_KEY", "test")
@@ -32,7 +46,7 @@ fn dashboard(arguments: &[&str], endpoint: Option<&Endpoint>) -> Output {
     if let Some(endpoint) = endpoint {
         command.env("AWS_ENDPOINT_URL", endpoint.url());
     }
-    command.output().unwrap()
+    command
 }
 
 fn text(bytes: Vec<u8>) -> String {
@@ -141,4 +155,153 @@ fn what_can_not_be_asked_for_is_refused_before_anything_is_sent() {
         assert_eq!(output.status.code(), Some(2), "{said}");
         assert!(said.contains(why), "{said}");
     }
+}
+
+/// A process that ends with the test, however that ends.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// No agent takes so long to send what it has measured; it keeps a broken test from waiting for ever.
+const LIMIT: Duration = Duration::from_secs(60);
+
+fn await_data(endpoint: &Endpoint, names: &[&str]) -> BTreeSet<String> {
+    let begun = Instant::now();
+    loop {
+        let data = endpoint.metric_data("CWAgent");
+        let arrived: BTreeSet<String> = data.into_iter().map(|datum| datum.name).collect();
+        if names.iter().all(|name| arrived.contains(*name)) {
+            return arrived;
+        }
+        assert!(begun.elapsed() < LIMIT, "only {arrived:?} arrived");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// The queries that draw a graph: its entries as GetMetricData takes them.
+fn queries(graph: &Json) -> Vec<MetricDataQuery> {
+    let period = i32::try_from(graph["period"].as_i64().unwrap()).unwrap();
+    let entries = graph["metrics"].as_array().unwrap().iter().enumerate();
+    entries
+        .map(|(at, entry)| {
+            let parts = entry.as_array().unwrap();
+            let rendering = parts.last().unwrap();
+            let text = |value: &Json| value.as_str().unwrap().to_owned();
+            let id = rendering["id"]
+                .as_str()
+                .map_or(format!("q{at}"), str::to_owned);
+            let query = MetricDataQuery::builder().id(id);
+            if let Some(expression) = rendering["expression"].as_str() {
+                return query
+                    .expression(expression)
+                    .label(text(&rendering["label"]))
+                    .build();
+            }
+            let dimensions = parts[2..parts.len() - 1].chunks(2).map(|pair| {
+                Dimension::builder()
+                    .name(text(&pair[0]))
+                    .value(text(&pair[1]))
+                    .build()
+            });
+            let metric = Metric::builder()
+                .namespace(text(&parts[0]))
+                .metric_name(text(&parts[1]))
+                .set_dimensions(Some(dimensions.collect()));
+            let stat = MetricStat::builder()
+                .metric(metric.build())
+                .period(period)
+                .stat(text(&rendering["stat"]));
+            query
+                .metric_stat(stat.build())
+                .return_data(rendering["visible"] != json!(false))
+                .build()
+        })
+        .collect()
+}
+
+/// A host's dashboard, drawn as CloudWatch does, shows what that host's agent has sent.
+#[tokio::test]
+async fn what_is_drawn_is_what_an_agent_has_sent() {
+    let endpoint = Endpoint::start(Config::default()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("baker-agent.toml");
+    let at = folder.path().display();
+    fs::write(folder.path().join("a.log"), "an error\n").unwrap();
+    fs::write(
+        &config,
+        format!(
+            "[agent]\nstate_dir = \"{at}\"\nregion = \"eu-west-1\"\ninstance_id = \"m-1\"\n\
+             [metrics]\ninterval = \"1s\"\n\
+             collect = [\"cpu\", \"mem\", \"swap\", \"disk\", \"diskio\", \"net\", \"netstat\", \"processes\", \"load\", \"agent\"]\n\
+             [[file]]\npath = \"{at}/a.log\"\ngroup = \"app\"\n"
+        ),
+    )
+    .unwrap();
+    let process = agent(Some(&endpoint))
+        .arg("run")
+        .arg("--config")
+        .arg(&config)
+        .stderr(Stdio::null())
+        .spawn();
+    let _running = Running(process.unwrap());
+    let names = [
+        "cpu_usage_active",
+        "mem_used_percent",
+        "baker_agent_lines_shipped",
+        "baker_agent_cpu",
+    ];
+    let arrived = await_data(&endpoint, &names);
+
+    let written = agent(None)
+        .args(["dashboard", "--instance", "m-1", "--config"])
+        .arg(&config)
+        .output()
+        .unwrap();
+    let body: Json = serde_json::from_slice(&written.stdout).unwrap();
+    let client = aws_sdk_cloudwatch::Client::from_conf(
+        aws_sdk_cloudwatch::Config::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(Region::from_static("eu-west-1"))
+            .endpoint_url(endpoint.url())
+            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+            .build(),
+    );
+    let now = jiff::Timestamp::now().as_second();
+    let widgets = body["widgets"].as_array().unwrap().iter();
+    let graphs = widgets.filter(|widget| widget["type"] == "metric");
+    let mut drawn = 0;
+    for graph in graphs.map(|widget| &widget["properties"]) {
+        let answer = client
+            .get_metric_data()
+            .start_time(DateTime::from_secs(now - 600))
+            .end_time(DateTime::from_secs(now + 60))
+            .set_metric_data_queries(Some(queries(graph)))
+            .send()
+            .await
+            .unwrap();
+        let results = answer.metric_data_results();
+        let lines = results.iter().filter(|line| !line.values().is_empty());
+        let text = graph.to_string();
+        let sent = arrived
+            .iter()
+            .filter(|name| text.contains(&format!("MetricName=\\\"{name}\\\"")));
+        // What a machine does not have (a disk, an interface) is not sent, and so not drawn.
+        assert!(
+            lines.clone().count() >= sent.count(),
+            "{graph}\n{results:?}"
+        );
+        for line in lines {
+            drawn += 1;
+            let label = line.label().unwrap();
+            assert!(!label.contains('$'), "{label}");
+            assert!(line.values().iter().all(|value| *value >= 0.0), "{line:?}");
+        }
+    }
+    assert!(drawn >= 12, "{drawn}");
 }

@@ -122,9 +122,15 @@ impl<'a> Series<'a> {
         let mut hosts = Vec::new();
         if all.contains(&by) {
             hosts.push(all.clone());
-            // Whether this host is in a group is not known from here.
-            if by == INSTANCE && all.contains(&GROUP) {
-                hosts.push(all.iter().copied().filter(|name| *name != GROUP).collect());
+            if by == INSTANCE {
+                // Whether it is in a group is not known from here, nor whether its metadata tells of it; without, it has less to say.
+                for missing in [&[GROUP][..], &[GROUP, "ImageId", "InstanceType"]] {
+                    let names = all.iter().copied();
+                    let fewer: Vec<&str> = names.filter(|it| !missing.contains(it)).collect();
+                    if !hosts.contains(&fewer) {
+                        hosts.push(fewer);
+                    }
+                }
             }
         } else if !together {
             return Err(missing);

@@ -63,8 +63,17 @@ fn own_names() -> impl Iterator<Item = &'static str> {
     .into_iter()
 }
 
-/// What a host of that configuration sends, in the group `web` or in none.
-fn sent(settings: &metering::Settings, grouped: bool) -> Vec<Stored> {
+/// Where a host is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Place {
+    /// In the Auto Scaling group `web`.
+    Group,
+    Ec2,
+    Elsewhere,
+}
+
+/// What a host of that configuration sends.
+fn sent(settings: &metering::Settings, place: Place) -> Vec<Stored> {
     let value = |label: &str| match label {
         "cpu" => "cpu-total".to_owned(),
         label => format!("a {label}"),
@@ -88,8 +97,9 @@ fn sent(settings: &metering::Settings, grouped: bool) -> Vec<Stored> {
     let of_host = |name: &String| {
         let value = match name.as_str() {
             "InstanceId" => "i-1",
-            "AutoScalingGroupName" if !grouped => return None,
+            "AutoScalingGroupName" if place != Place::Group => return None,
             "AutoScalingGroupName" => "web",
+            "ImageId" | "InstanceType" if place == Place::Elsewhere => return None,
             _ => "x",
         };
         Some((name.clone(), value.to_owned()))
@@ -174,9 +184,14 @@ fn drawn(dashboard: &Dashboard, namespace: &str, stored: &[Stored]) -> Vec<Strin
 fn every_line_finds_what_the_agents_send_and_nothing_else() {
     for settings in [shipped(), everything()] {
         let metrics = settings.metrics.as_ref().unwrap();
-        for (subject, grouped) in [(group(), true), (instance(), true), (instance(), false)] {
+        for (subject, place) in [
+            (group(), Place::Group),
+            (instance(), Place::Group),
+            (instance(), Place::Ec2),
+            (instance(), Place::Elsewhere),
+        ] {
             let dashboard = compose(&settings, &subject, "eu-west-1").unwrap();
-            let stored = sent(metrics, grouped);
+            let stored = sent(metrics, place);
             let drawn = drawn(&dashboard, &metrics.namespace, &stored);
             let known: BTreeSet<&String> = drawn.iter().collect();
             assert_eq!(known.len(), drawn.len(), "drawn twice: {drawn:?}");
