@@ -2,7 +2,7 @@
 //!
 //! A probe runs in the agent's place, under the unit's own settings, and tries what is denied. The same probe, run by the same user without
 //! the unit, shows that each of its attempts would succeed otherwise, or fail in another way. What the lab's hosts, being containers, deny by themselves
-//! can't be shown here: kernel settings, keys, clocks, mounts, real-time priorities, limits above the container's own, a lower OOM score.
+//! can't be shown here: kernel settings, keys, clocks, mounts, real-time priorities, core dumps, limits above the container's own, a lower OOM score.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -19,7 +19,7 @@ use support::Rig;
 
 /// Tries things and tells what came of them: an error's number, 0 for success, or what it saw.
 const PROBE: &str = r#"
-import ctypes, errno, grp, json, mmap, os, pwd, resource, socket
+import ctypes, grp, json, mmap, os, pwd, socket
 libc = ctypes.CDLL(None, use_errno=True)
 def call(name, *args):
     ctypes.set_errno(0)
@@ -58,7 +58,6 @@ seen = {
     'trace': call('ptrace', 0, 0, None, None),
     'cgroups read-only': any('ro' in options for at, options in mounts.items() if at.startswith('/sys/fs/cgroup')),
     'namespace': call('unshare', 0x10000000),
-    'core': resource.getrlimit(resource.RLIMIT_CORE)[0],
     'umask': oct(os.umask(0)),
 }
 print(json.dumps(seen))
@@ -190,7 +189,6 @@ async fn the_host_s_systemd_takes_the_unit_and_holds_what_it_promises() {
         ("trace", json!(EPERM)),
         ("cgroups read-only", json!(true)),
         ("namespace", json!(EPERM)),
-        ("core", json!(0)),
         ("umask", json!("0o77")),
     ] {
         println!(
