@@ -1,11 +1,12 @@
 //! Which metrics are there, under which dimensions, and how a graph finds them.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
 use super::{DashboardError, Subject};
-use crate::derive::{Wanted, metrics};
+use crate::derive::{Wanted, dimension_value, metrics};
 use crate::metering;
 use crate::sample::Family;
 
@@ -89,6 +90,8 @@ pub(super) struct Line {
 pub(super) struct Series<'a> {
     sent: Sent<'a>,
     subject: &'a Subject,
+    /// The group or the instance, as the value of a dimension.
+    name: Cow<'a, str>,
     /// The sets of dimensions under which hosts of the subject may send, besides a metric's own.
     hosts: Vec<Vec<&'a str>>,
     /// Whether there are metrics of the hosts together.
@@ -138,6 +141,7 @@ impl<'a> Series<'a> {
         Ok(Self {
             sent,
             subject,
+            name: dimension_value(subject.name()),
             hosts,
             together,
         })
@@ -181,7 +185,7 @@ impl<'a> Series<'a> {
             "" => "all".to_owned(),
             called => format!("{called}, all"),
         };
-        let group = self.subject.name();
+        let group = &*self.name;
         let metric =
             |rendering: Json| json!([self.sent.namespace, line.name, GROUP, group, rendering]);
         let plain = line.formula.is_none() && line.stat != Stat::PerSecond;
@@ -220,7 +224,7 @@ impl<'a> Series<'a> {
         };
         let mut terms = vec![format!("MetricName=\"{}\"", line.name)];
         let only = line.only.iter().copied();
-        for (name, value) in only.chain([(by, self.subject.name())]) {
+        for (name, value) in only.chain([(by, &*self.name)]) {
             terms.push(format!("{name}=\"{value}\""));
         }
         format!(

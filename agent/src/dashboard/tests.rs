@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use regex::Regex;
 use serde_json::Value as Json;
@@ -124,15 +124,17 @@ fn sent(settings: &metering::Settings, place: Place) -> Vec<Stored> {
         .collect()
 }
 
+static SEARCH: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"SEARCH\('\{([^}]*)\} (.*)', '(\w+)', (\d+)\)").unwrap());
+static TERM: LazyLock<Regex> = LazyLock::new(|| Regex::new(r#"(\w+)="([^"]*)""#).unwrap());
+
 /// The metrics that a search finds: those of exactly its schema that have each of its terms.
 fn found<'s>(expression: &str, namespace: &str, stored: &'s [Stored]) -> Vec<&'s Stored> {
-    let search = Regex::new(r"SEARCH\('\{([^}]*)\} (.*)', '(\w+)', (\d+)\)").unwrap();
-    let parts = search.captures(expression).unwrap();
+    let parts = SEARCH.captures(expression).unwrap();
     let mut schema = parts[1].split(',').map(|name| name.trim_matches('"'));
     assert_eq!(schema.next(), Some(namespace), "{expression}");
     let schema: BTreeSet<&str> = schema.collect();
-    let term = Regex::new(r#"(\w+)="([^"]*)""#).unwrap();
-    let terms: Vec<(String, String)> = term
+    let terms: Vec<(String, String)> = TERM
         .captures_iter(&parts[2])
         .map(|term| (term[1].to_owned(), term[2].to_owned()))
         .collect();
@@ -296,6 +298,20 @@ fn a_name_that_a_search_can_not_hold_is_refused() {
     for name in ["", "a b", "ä", &"x".repeat(256)] {
         assert!(check_name(name).is_err(), "{name}");
     }
+}
+
+#[test]
+fn a_group_with_an_odd_name_is_found_by_the_value_that_is_sent() {
+    let subject = Subject::Group("Größe".into());
+    let body = compose(&shipped(), &subject, "r").unwrap().body.to_string();
+    assert!(
+        body.contains(r#"AutoScalingGroupName=\"Gr%C3%B6%C3%9Fe\""#),
+        "{body}"
+    );
+    assert!(
+        body.contains(r#""AutoScalingGroupName","Gr%C3%B6%C3%9Fe""#),
+        "{body}"
+    );
 }
 
 #[test]

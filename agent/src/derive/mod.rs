@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use crate::sample::Sample;
 
-pub use point::{Labels, Point, Unit};
+pub use point::{Labels, Point, Unit, dimension_value};
 pub use rows::{Metric, metrics};
 pub use wanted::{Unknown, Wanted};
 

@@ -1,5 +1,6 @@
 //! One value of one metric.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write};
 use std::sync::Arc;
 
@@ -55,12 +56,25 @@ const NAMELESS: &str = "none";
 
 /// The value as CloudWatch takes it, which nearly always is the value itself.
 fn fitting(value: &Arc<str>) -> Arc<str> {
+    match dimension_value(value) {
+        Cow::Borrowed(_) => Arc::clone(value),
+        Cow::Owned(fitting) => fitting.into(),
+    }
+}
+
+/// A dimension's value as CloudWatch takes it, which nearly always is the value itself: what is not printable ASCII (in the name of an Auto Scaling
+/// group, say, which may be any Unicode) is written as its bytes in hexadecimal after `%`. A single value that it does not take would cost the
+/// whole request.
+///
+/// Source: Dimension, API reference.
+#[must_use]
+pub fn dimension_value(value: &str) -> Cow<'_, str> {
     let printable = |byte: u8| matches!(byte, b' '..=b'~');
     if value.trim().is_empty() {
-        return NAMELESS.into();
+        return Cow::Owned(NAMELESS.into());
     }
     if value.len() <= MAX_VALUE_BYTES && value.bytes().all(printable) {
-        return Arc::clone(value);
+        return Cow::Borrowed(value);
     }
     let mut fitting = String::new();
     for byte in value.bytes() {
@@ -71,7 +85,7 @@ fn fitting(value: &Arc<str>) -> Arc<str> {
         }
     }
     fitting.truncate(MAX_VALUE_BYTES);
-    fitting.into()
+    Cow::Owned(fitting)
 }
 
 /// What a value counts, of the units that CloudWatch knows (`StandardUnit`, MetricDatum, API reference).

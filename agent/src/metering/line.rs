@@ -11,7 +11,7 @@ use super::schedule::{Schedule, Turn};
 use super::{Settings, pack::Probe};
 use crate::aws::Failure;
 use crate::clock::Now;
-use crate::derive::derive;
+use crate::derive::{derive, dimension_value};
 use crate::host::Host;
 use crate::sample::{Collect, Family, Sample, Trouble};
 use crate::spool::{Range, Scope, Series, Spool};
@@ -340,10 +340,45 @@ impl Settings {
         Scope {
             namespace: self.namespace.clone(),
             dimensions: names
-                .filter_map(|name| Some((name.clone(), value(name)?)))
+                .filter_map(|name| {
+                    let value = value(name)?;
+                    Some((name.clone(), dimension_value(&value).into_owned()))
+                })
                 .collect(),
             rollups: self.rollups.clone(),
             resolution_s: self.resolution_s,
         }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::{IdFrom, Tags};
+
+    #[test]
+    fn a_host_is_told_in_values_that_cloudwatch_takes() {
+        let host = Host {
+            instance_id: "i-1".into(),
+            id_from: IdFrom::Metadata,
+            hostname: "web-1".into(),
+            ip: None,
+            region: None,
+            zone: None,
+            image_id: None,
+            instance_type: None,
+            // An Auto Scaling group's name may be any Unicode, a dimension's value may not.
+            tags: Tags::Known([(ASG_TAG.to_owned(), "Größe".to_owned())].into()),
+        };
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(
+            Settings::default().scope(&host).dimensions,
+            [
+                pair("InstanceId", "i-1"),
+                pair("AutoScalingGroupName", "Gr%C3%B6%C3%9Fe")
+            ]
+        );
+    }
+
+    const ASG_TAG: &str = "aws:autoscaling:groupName";
 }
