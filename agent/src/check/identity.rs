@@ -144,7 +144,9 @@ struct Unit {
     user: Option<String>,
     group: Option<String>,
     groups: Vec<String>,
-    /// `Environment=`, as systemd shows it.
+    /// What every unit has (`DefaultEnvironment=`).
+    given: Vec<(String, String)>,
+    /// `Environment=`.
     assigned: Vec<(String, String)>,
     /// `EnvironmentFile=`.
     files: Vec<PathBuf>,
@@ -156,15 +158,20 @@ impl Unit {
         let Some(systemctl) = SYSTEMCTL.iter().find(|path| Path::new(path).exists()) else {
             return Self::default();
         };
-        let shown = Command::new(systemctl)
-            .args(["show", SERVICE, "--property"])
-            .arg("User,Group,SupplementaryGroups,Environment,EnvironmentFiles")
-            .stdin(Stdio::null())
-            .output();
-        shown.map_or_else(
-            |_| Self::default(),
-            |shown| Self::shown(&String::from_utf8_lossy(&shown.stdout)),
-        )
+        let ask = |words: &[&str]| {
+            let answer = Command::new(systemctl)
+                .args(words)
+                .stdin(Stdio::null())
+                .output();
+            answer.map_or_else(
+                |_| String::new(),
+                |answer| String::from_utf8_lossy(&answer.stdout).into_owned(),
+            )
+        };
+        let properties = "User,Group,SupplementaryGroups,Environment,EnvironmentFiles";
+        let mut unit = Self::shown(&ask(&["show", SERVICE, "--property", properties]));
+        unit.given = environment::assigned(&ask(&["show-environment"]).replace('\n', " "));
+        unit
     }
 
     /// Reads what `systemctl show` prints: a property a line.
@@ -190,9 +197,10 @@ impl Unit {
         unit
     }
 
-    /// The variables, files after assignments, as the service has them.
+    /// The variables, as the service has them: what is said later counts.
     fn environment(&self) -> BTreeMap<String, String> {
-        let mut all: BTreeMap<String, String> = self.assigned.iter().cloned().collect();
+        let said = self.given.iter().chain(&self.assigned);
+        let mut all: BTreeMap<String, String> = said.cloned().collect();
         for path in &self.files {
             if let Ok(text) = fs::read_to_string(path) {
                 all.extend(environment::read(&text));
@@ -215,6 +223,7 @@ mod tests {
             Unit {
                 user: Some("baker-agent".into()),
                 group: None,
+                given: Vec::new(),
                 groups: vec!["adm".into(), "jenkins".into()],
                 assigned: vec![("AWS_PROFILE".into(), "logs".into())],
                 files: vec!["/etc/default/baker-agent".into(), "/etc/a b".into()],

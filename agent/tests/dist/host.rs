@@ -21,7 +21,7 @@ pub(crate) struct Host {
     address: String,
     console: PathBuf,
     keys: TempDir,
-    _lab: Lab,
+    lab: Lab,
 }
 
 impl Host {
@@ -57,7 +57,7 @@ impl Host {
                 .join(first(&launched, "instanceId"))
                 .join("console.log"),
             keys,
-            _lab: lab,
+            lab,
         };
         let started = Instant::now();
         // 255 is ssh's own failure: nobody listens there yet, or the key is not in place.
@@ -70,6 +70,17 @@ impl Host {
             std::thread::sleep(Duration::from_millis(100));
         }
         host
+    }
+
+    /// Puts a parameter into the Systems Manager of the host's region.
+    pub(crate) fn put_parameter(&self, name: &str, value: &str) {
+        let body =
+            serde_json::json!({"Name": name, "Value": value, "Type": "String", "Overwrite": true});
+        run(curl("ssm")
+            .args(["--header", "x-amz-target: AmazonSSM.PutParameter"])
+            .args(["--header", "content-type: application/x-amz-json-1.1"])
+            .args(["--data-raw", &body.to_string()])
+            .arg(format!("{}/", self.lab.endpoint())));
     }
 
     /// Runs a line of bash as root; how it ended.
@@ -131,6 +142,17 @@ fn quoted(text: &str) -> String {
 
 /// Calls EC2 with curl, which signs requests, too: the SDK for it would dominate this crate's build.
 fn ec2(lab: &Lab, action: &str, parameters: &[(&str, &str)]) -> String {
+    let mut curl = curl("ec2");
+    curl.args(["--data-urlencode", &format!("Action={action}")])
+        .args(["--data-urlencode", "Version=2016-11-15"]);
+    for (name, value) in parameters {
+        curl.args(["--data-urlencode", &format!("{name}={value}")]);
+    }
+    run(curl.arg(format!("{}/", lab.endpoint())))
+}
+
+/// curl for a service's requests.
+fn curl(service: &str) -> Command {
     let mut curl = Command::new("curl");
     curl.args([
         "--silent",
@@ -139,13 +161,9 @@ fn ec2(lab: &Lab, action: &str, parameters: &[(&str, &str)]) -> String {
         "--max-time",
         "30",
     ])
-    .args(["--aws-sigv4", "aws:amz:us-east-1:ec2", "--user", "lab:lab"])
-    .args(["--data-urlencode", &format!("Action={action}")])
-    .args(["--data-urlencode", "Version=2016-11-15"]);
-    for (name, value) in parameters {
-        curl.args(["--data-urlencode", &format!("{name}={value}")]);
-    }
-    run(curl.arg(format!("{}/", lab.endpoint())))
+    .args(["--aws-sigv4", &format!("aws:amz:us-east-1:{service}")])
+    .args(["--user", "lab:lab"]);
+    curl
 }
 
 /// The text of an answer's first element of this name.

@@ -11,5 +11,6 @@ mod installed;
 mod licences;
 mod package;
 mod scripts;
+mod service;
 mod stand_in;
 mod tarball;
