@@ -1,13 +1,14 @@
 # `make demo` bakes the example application in a lab on this machine; `make test` runs every test.
 # Both install what they lack (Debian or Ubuntu) and say so first.
 
-.PHONY: help demo test dist test-dist storm bench check deps-demo deps-test deps-dist deps-bench
+.PHONY: help demo test rehearse dist test-dist storm bench check deps-demo deps-test deps-dist deps-bench
 
 help:
 	@echo "make demo    bake provision/app in the lab, boot the image, fetch its page, read its logs and metrics back from CloudWatch"
 	@echo "make test    run all tests (the lab's need root: sudo is used if you are not)"
 	@echo "make dist    the agent's packages: .deb, tarball, checksums, for Ubuntu 18.04 and newer"
 	@echo "make test-dist    the same, and their tests: the binary, the packages, and their life on a host of the lab"
+	@echo "make rehearse    an instance of provision/app through half an hour without a network (REHEARSE_SECONDS)"
 	@echo "make storm   the agent for ten minutes under everything at once (STORM_SECONDS, STORM_SEED)"
 	@echo "make bench   print measurements as ratios against a yardstick of the same run"
 	@echo "make check   formatting, lints, documentation, dependency audit"
@@ -47,6 +48,11 @@ dist: deps-dist
 # What is installed is tested as it is installed: the true packages, on a host.
 test-dist: deps-test dist
 	$(AS_ROOT) cargo test --package baker-agent --test dist -- --include-ignored
+
+# What takes long by its nature: half an hour without a network, as a host in the lab lives through it.
+rehearse: deps-test
+	cargo build --package baker-agent
+	$(AS_ROOT) cargo test --package baker --test shipping -- --ignored --nocapture
 
 # The release build, so that peak memory is what a host would see.
 storm: deps-test

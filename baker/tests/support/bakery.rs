@@ -313,6 +313,15 @@ pub(crate) fn state(instance: &Instance) -> InstanceStateName {
 /// Awaits a condition by asking again and again, bounded.
 pub(crate) async fn until<T, F: Future<Output = Option<T>>>(
     what: &str,
+    ask: impl FnMut() -> F,
+) -> T {
+    until_within(WAIT_LIMIT, what, ask).await
+}
+
+/// The same, where something takes longer by its nature.
+pub(crate) async fn until_within<T, F: Future<Output = Option<T>>>(
+    limit: Duration,
+    what: &str,
     mut ask: impl FnMut() -> F,
 ) -> T {
     let started = Instant::now();
@@ -320,10 +329,7 @@ pub(crate) async fn until<T, F: Future<Output = Option<T>>>(
         if let Some(found) = ask().await {
             return found;
         }
-        assert!(
-            started.elapsed() < WAIT_LIMIT,
-            "{what}: not within {WAIT_LIMIT:?}"
-        );
+        assert!(started.elapsed() < limit, "{what}: not within {limit:?}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

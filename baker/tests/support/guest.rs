@@ -15,13 +15,15 @@ use aws_sdk_ec2::types::{IamInstanceProfileSpecification, InstanceStateName, Ins
 use baker::events::Events;
 use baker::keys::KeyPair;
 use baker::plan::user_data::{self, Inputs};
-use baker::remote::{Command, ExitStatus, Host, Stdin};
+use baker::remote::{Command, ExitStatus, Host, HostError, Stdin};
 use baker::ssh::{Ssh, Target};
 use base64::Engine;
 
 use super::bakery::{Bakery, state, until};
 
 const SOON: Duration = Duration::from_secs(60);
+/// A guest ends by itself after this, whatever becomes of the test.
+const LIFETIME: Duration = Duration::from_secs(900);
 
 /// A running instance.
 pub(crate) struct Guest {
@@ -29,6 +31,8 @@ pub(crate) struct Guest {
     pub(crate) address: IpAddr,
     /// `i-…`.
     pub(crate) id: String,
+    user_key: Arc<KeyPair>,
+    host_key: Vec<u8>,
     ssh: Ssh,
 }
 
@@ -40,6 +44,16 @@ impl Guest {
 
     /// The same, with an instance profile.
     pub(crate) async fn boot_as(bakery: &Bakery, image_id: &str, profile: Option<&str>) -> Guest {
+        Guest::boot_for(bakery, image_id, profile, LIFETIME).await
+    }
+
+    /// The same, for a test that takes longer than others.
+    pub(crate) async fn boot_for(
+        bakery: &Bakery,
+        image_id: &str,
+        profile: Option<&str>,
+        lifetime: Duration,
+    ) -> Guest {
         let profile = profile.map(|name| {
             IamInstanceProfileSpecification::builder()
                 .name(name)
@@ -52,7 +66,7 @@ impl Guest {
             authorized_key: user_key.public_openssh(),
             host_private_key: host_key.private_openssh(),
             host_public_key: host_key.public_openssh(),
-            power_off_after: Duration::from_secs(600),
+            power_off_after: lifetime,
             hold_agent_back: false,
         });
         let launched = bakery
@@ -77,20 +91,36 @@ impl Guest {
                 .then(|| found.private_ip_address().unwrap().parse().unwrap())
         })
         .await;
-        let target = Target {
-            address: SocketAddr::new(address, 22),
-            user: "ubuntu".into(),
+        let host_key = host_key.public_blob().to_vec();
+        let ssh = connect(address, &user_key, &host_key).await;
+        Guest {
+            address,
+            id,
             user_key,
-            host_key: host_key.public_blob().to_vec(),
-        };
-        let ssh = Ssh::connect(target, SOON, &Events::discard())
-            .await
-            .unwrap();
-        Guest { address, id, ssh }
+            host_key,
+            ssh,
+        }
+    }
+
+    /// Connects anew, after a reboot or where the network was cut.
+    pub(crate) async fn reconnect(&mut self) {
+        self.ssh = connect(self.address, &self.user_key, &self.host_key).await;
     }
 
     /// What a command prints on the host; it must succeed.
     pub(crate) async fn ask(&self, line: &str) -> String {
+        let (status, said) = self.run(line).await.unwrap();
+        assert_eq!(status, ExitStatus::Code(0), "{line}: {said}");
+        said
+    }
+
+    /// The same, if the host answers and the command succeeds.
+    pub(crate) async fn try_ask(&self, line: &str) -> Option<String> {
+        let (status, said) = self.run(line).await.ok()?;
+        (status == ExitStatus::Code(0)).then_some(said)
+    }
+
+    async fn run(&self, line: &str) -> Result<(ExitStatus, String), HostError> {
         let mut lines = Vec::new();
         let command = Command {
             line: line.into(),
@@ -100,9 +130,19 @@ impl Guest {
         let status = self
             .ssh
             .run(command, &mut |line| lines.push(line.text))
-            .await
-            .unwrap();
-        assert_eq!(status, ExitStatus::Code(0), "{line}: {lines:?}");
-        lines.join("\n")
+            .await?;
+        Ok((status, lines.join("\n")))
     }
+}
+
+async fn connect(address: IpAddr, user_key: &Arc<KeyPair>, host_key: &[u8]) -> Ssh {
+    let target = Target {
+        address: SocketAddr::new(address, 22),
+        user: "ubuntu".into(),
+        user_key: Arc::clone(user_key),
+        host_key: host_key.to_vec(),
+    };
+    Ssh::connect(target, SOON, &Events::discard())
+        .await
+        .unwrap()
 }
