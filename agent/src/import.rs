@@ -165,8 +165,8 @@ pub(crate) struct Common {
     omit_hostname: bool,
 }
 
-const ROLE: &str = "baker-agent takes roles from a profile: write role_arn and credential_source = Ec2InstanceMetadata into a profile of /etc/baker-agent/aws, \
-                    name the file by AWS_CONFIG_FILE in the unit and the profile by `profile` in [agent]";
+const ROLE: &str = "baker-agent takes roles from a profile: write role_arn and credential_source = Ec2InstanceMetadata into a profile of a file, name the \
+                    file as AWS_CONFIG_FILE in /etc/default/baker-agent, and the profile as `profile` in [agent]";
 const ENTITY: &str = "baker-agent tells CloudWatch nothing of services and environments";
 
 fn read_agent(section: &Section<'_>, table: &mut Table) -> Common {

@@ -11,11 +11,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use aws_config::{BehaviorVersion, Region};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat};
 
+use baker_agent::aws::{Access, FailureKind, Http, Options, Proxy};
 use lab::endpoint::{Config, Endpoint, Kind, Rule, Script, When};
 use serde_json::{Value as Json, json};
 
@@ -135,6 +137,48 @@ fn what_cloudwatch_refuses_is_told_with_what_to_do() {
     );
     assert_eq!(text(output.stdout), "");
     assert_eq!(endpoint.dashboard("web"), None);
+}
+
+#[tokio::test]
+async fn what_cloudwatch_says_of_a_body_is_told_at_its_place() {
+    let endpoint = Endpoint::start(Config::default()).unwrap();
+    let config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .region(Region::from_static("eu-west-1"))
+        .endpoint_url(endpoint.url())
+        .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
+            "test", "test", None, None, "test",
+        )))
+        .http_client(Http::new(None, &Proxy::Direct, 1).unwrap())
+        .build();
+    let metrics = Access::over(config, &Options::default())
+        .metrics(None)
+        .unwrap();
+    let text = |properties: Json| {
+        json!({"widgets": [{"type": "text", "properties": properties}]}).to_string()
+    };
+
+    let taken = metrics
+        .put_dashboard("a", &text(json!({"markdown": "x", "colour": "red"})))
+        .await;
+    let [remark] = &taken.unwrap()[..] else {
+        panic!("one remark");
+    };
+    assert_eq!(remark.path, "/widgets/0/properties");
+    assert!(remark.message.contains("colour"), "{}", remark.message);
+    assert!(endpoint.dashboard("a").is_some());
+
+    let refused = metrics
+        .put_dashboard("b", &text(json!({})))
+        .await
+        .unwrap_err();
+    assert_eq!(refused.failure.kind, FailureKind::Invalid);
+    assert_eq!(refused.remarks[0].path, "/widgets/0/properties");
+    assert!(
+        refused.remarks[0].message.contains("markdown"),
+        "{refused:?}"
+    );
+    assert_eq!(endpoint.dashboard("b"), None);
 }
 
 #[test]

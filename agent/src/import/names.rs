@@ -15,6 +15,20 @@ pub(super) fn template(
     let mut template = String::new();
     let mut rest = name;
     while !rest.is_empty() {
+        if let Some(variable) = rest
+            .strip_prefix("${")
+            .and_then(|inside| Some(&inside[..inside.find('}')?]))
+        {
+            let stands = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+            let word: String = variable.chars().map(stands).collect();
+            notes.left_out(
+                path,
+                format!("${{{variable}}}: the CloudWatch agent fills in a variable of its environment: write its value; {word} stands there"),
+            );
+            template.push_str(&word);
+            rest = &rest[variable.len() + 3..];
+            continue;
+        }
         let placeholder = rest
             .strip_prefix('{')
             .and_then(|inside| Some(&inside[..inside.find('}')?]));

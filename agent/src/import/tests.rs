@@ -131,6 +131,20 @@ fn imported_with_region() -> Imported {
 }
 
 #[test]
+fn variables_of_the_environment_are_named() {
+    let imported = file(
+        &json!({"file_path": "/a", "log_group_name": "${LOG_GROUP}/x", "log_stream_name": "${HOST}-{instance_id}"}),
+    );
+    assert_eq!(
+        lost(&imported),
+        ["[0].log_group_name", "[0].log_stream_name"]
+    );
+    let first = &settings(&imported).files[0];
+    assert_eq!(first.group.to_string(), "LOG_GROUP/x");
+    assert_eq!(first.stream.to_string(), "HOST-{instance_id}");
+}
+
+#[test]
 fn times_and_events_of_several_lines_are_found_as_before() {
     let imported = file(&json!({
         "file_path": "/a", "timestamp_format": "%Y-%m-%d %H:%M:%S,%f", "timezone": "UTC",
