@@ -165,6 +165,12 @@ fn copy(state_dir: &Path) -> Option<String> {
     fs::read_to_string(state_dir.join("parameter.toml")).ok()
 }
 
+/// How often it has said this, since the first start.
+fn times(ground: &Ground, words: &str) -> usize {
+    let said = fs::read_to_string(ground.folder().join("said.log")).unwrap();
+    said.matches(words).count()
+}
+
 fn fill(ground: &Ground, log: &str, writer: u16) -> writer::Written {
     writer::fill(&ground.log(log), writer, 50, Duration::from_secs(5), 10)
 }
@@ -194,11 +200,7 @@ fn a_changed_parameter_is_taken_up_by_itself_and_a_broken_one_changes_nothing() 
     let one = fill(&ground, "a.log", 1);
     let asked = service.asked();
     ground.until("some more looks", || service.asked() > asked + 2);
-    assert_eq!(
-        ground.said().matches("it does not hold").count(),
-        1,
-        "told once"
-    );
+    assert_eq!(times(&ground, "it does not hold"), 1, "told once");
     assert_eq!(copy(&ground.setup.state_dir).unwrap(), first);
 
     ground.setup.files = both;
@@ -209,6 +211,13 @@ fn a_changed_parameter_is_taken_up_by_itself_and_a_broken_one_changes_nothing() 
     let said = ground.said();
     assert!(said.contains("new: ") && said.contains("b.log"), "{said}");
     assert!(said.contains("configuration: fine again"), "{said}");
+    let asked = service.asked();
+    ground.until("some more looks", || service.asked() > asked + 2);
+    assert_eq!(
+        times(&ground, "configuration read anew"),
+        1,
+        "what has not changed is not read anew"
+    );
     let two = fill(&ground, "b.log", 2);
     ground.assert_exact(&[one, two]);
     let third = copy(&ground.setup.state_dir).unwrap();
@@ -246,6 +255,31 @@ fn without_a_network_it_begins_with_the_copy_and_takes_up_what_is_new_later() {
     assert!(ground.said().contains("ssm:/app/baker-agent: fine again"));
     let two = fill(&ground, "b.log", 2);
     ground.assert_exact(&[one, two]);
+}
+
+#[test]
+fn a_broken_parameter_at_the_start_leaves_the_copy_and_its_lines_alone() {
+    let mut ground = Ground::new("broken", &["a.log"]);
+    let service = Service::start(value(&ground, 1));
+    start(&mut ground, &service);
+    ground.greet();
+    ground.kill();
+    let kept = copy(&ground.setup.state_dir).unwrap();
+
+    service.say(Says::Value(2, "nonsense = 1\n".into()));
+    start(&mut ground, &service);
+    ground.until("the copy", || {
+        let said = ground.said();
+        said.contains("version 2: it does not hold") && said.contains("begins with the copy")
+    });
+    let one = fill(&ground, "a.log", 1);
+    ground.assert_exact(&[one]);
+    assert_eq!(copy(&ground.setup.state_dir).unwrap(), kept);
+    assert_eq!(
+        times(&ground, "version 2: it does not hold"),
+        1,
+        "told once"
+    );
 }
 
 #[test]
