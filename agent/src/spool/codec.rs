@@ -25,6 +25,8 @@ pub(super) enum Record {
     Withdrawn(Range),
     /// It has met its fate.
     Settled(Range, Fate),
+    /// Readings up to this number are settled, whatever other segments say.
+    Through(u64),
 }
 
 const SCOPE: u64 = 1;
@@ -32,6 +34,7 @@ const READING: u64 = 2;
 const INTENT: u64 = 3;
 const WITHDRAWN: u64 = 4;
 const SETTLED: u64 = 5;
+const THROUGH: u64 = 6;
 
 /// What a segment has named so far.
 #[derive(Debug, Default)]
@@ -113,6 +116,10 @@ impl Encoder {
                 number(out, WITHDRAWN);
                 range(out, *it);
             }
+            Record::Through(seq) => {
+                number(out, THROUGH);
+                number(out, *seq);
+            }
             Record::Settled(it, fate) => {
                 number(out, SETTLED);
                 range(out, *it);
@@ -179,6 +186,7 @@ impl Decoder {
             READING => Record::Reading(self.reading(bytes)?),
             INTENT => Record::Intent(take_range(bytes)?),
             WITHDRAWN => Record::Withdrawn(take_range(bytes)?),
+            THROUGH => Record::Through(take(bytes)?),
             SETTLED => {
                 let range = take_range(bytes)?;
                 let fate = match take(bytes)? {
@@ -403,6 +411,7 @@ mod tests {
             1 => range.clone().prop_map(Record::Intent),
             1 => range.clone().prop_map(Record::Withdrawn),
             1 => (range, fate).prop_map(|(range, fate)| Record::Settled(range, fate)),
+            1 => any::<u64>().prop_map(Record::Through),
         ];
         prop::collection::vec(record, 0..12).prop_map(move |mut records| {
             records.insert(0, Record::Scope(Arc::clone(&scope)));

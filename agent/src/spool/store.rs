@@ -512,8 +512,9 @@ impl Spool {
         if self.segments.len() < 2 || !self.segments.front().is_some_and(done) {
             return;
         }
-        // They go only when what says that they are settled is safe.
-        if self.sync().is_err() {
+        // They go only when it is safely said that they are settled: a power cut may bring some of them back, and not others that said so.
+        let settled = self.log(&Record::Through(through));
+        if settled.and_then(|()| self.sync()).is_err() {
             return;
         }
         while self.segments.len() > 1 && self.segments.front().is_some_and(done) {

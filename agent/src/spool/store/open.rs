@@ -115,6 +115,7 @@ impl Spool {
                     Record::Intent(range) => self.book.intend(*range),
                     Record::Withdrawn(range) => self.book.withdraw(*range),
                     Record::Settled(range, _) => self.book.settle(*range),
+                    Record::Through(seq) => drop(self.book.forget(*seq)),
                     Record::Scope(_) | Record::Reading(_) => continue,
                 }
             }
