@@ -18,9 +18,9 @@ const MAX_QUERY: usize = 10_000;
 /// How many of the last errors are shown.
 const LAST: u32 = 50;
 
-/// Words that stand in lines that tell of an error, as syslog, nginx, gunicorn, Python and Java write them.
+/// Words that stand in lines that tell of an error, as syslog, nginx, gunicorn, Python (`ValueError`) and Java (`IllegalStateException`) write them.
 const WORDS: &str =
-    r"(?i)\b(error|err|crit|critical|alert|emerg|panic|fatal|severe|exception|traceback)\b";
+    r"(?i)(\b(err|crit|critical|alert|emerg|panic|fatal|severe|traceback)|error|exception)\b";
 /// A status of 500 or more behind the request, in the common and the combined log format.
 const STATUS: &str = r#"" 5\d\d "#;
 
@@ -197,4 +197,53 @@ fn pattern(template: &Template, known: &impl Fn(&str) -> Option<String>) -> Stri
             None => ANY.to_owned(),
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use regex::Regex;
+
+    use super::*;
+
+    #[test]
+    fn words_of_errors_are_found_and_words_that_only_hold_them_are_not() {
+        let words = Regex::new(WORDS).unwrap();
+        for line in [
+            "Nov 23 06:00:11 web kernel: EXT4-fs error (device xvda1): ext4_find_entry",
+            "2026/11/23 06:00:11 [crit] 812#812: *7 connect() failed (111: Connection refused)",
+            "[2026-11-23 06:00:11 +0000] [31] [ERROR] Exception in worker process",
+            "Traceback (most recent call last):",
+            "2026-11-23 06:00:11.123+0000 [id=42]\tSEVERE\thudson.Main#run: failed",
+            "java.lang.IllegalStateException: no build",
+            "ValueError: invalid literal for int() with base 10",
+            "thread 'main' panicked: PANIC: x",
+        ] {
+            assert!(words.is_match(line), "{line}");
+        }
+        for line in [
+            "Nov 23 06:00:11 web systemd[1]: Started Session 7 of user terry.",
+            "2026/11/23 06:00:11 [warn] 812#812: an upstream response is buffered",
+            "GET /errors/ferry.png",
+        ] {
+            assert!(!words.is_match(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_status_of_500_and_more_is_an_error_of_an_access_log() {
+        let status = Regex::new(STATUS).unwrap();
+        let line = |status: &str| {
+            format!(
+                r#"10.0.0.1 - - [23/Nov/2026:06:00:11 +0000] "GET /error/500 HTTP/1.1" {status} 612 "-" "curl/7.58.0""#
+            )
+        };
+        for code in ["500", "502", "504", "599"] {
+            assert!(status.is_match(&line(code)), "{code}");
+        }
+        for code in ["200", "304", "404", "499"] {
+            assert!(!status.is_match(&line(code)), "{code}");
+        }
+    }
 }
