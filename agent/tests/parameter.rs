@@ -14,8 +14,6 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use serde_json::json;
 
 use support::agent::{Program as _, Running, quiet};
@@ -151,7 +149,11 @@ fn command(ground: &Ground, service: &Service, words: &[&str]) -> Command {
 }
 
 fn start(ground: &mut Ground, service: &Service) {
-    let run = command(ground, service, &["run", "--config-every", "1s"]);
+    start_looking(ground, service, "1s");
+}
+
+fn start_looking(ground: &mut Ground, service: &Service, every: &str) {
+    let run = command(ground, service, &["run", "--config-every", every]);
     ground.running = Some(Running::spawn(run, &ground.setup));
 }
 
@@ -326,6 +328,17 @@ fn an_agent_that_waits_for_its_configuration_ends_when_it_is_asked_to() {
 }
 
 #[test]
+fn sighup_asks_at_once_also_before_there_is_any_configuration() {
+    let mut ground = Ground::new("hangup", &["a.log"]);
+    let service = Service::start(Says::Value(1, "nonsense = 1\n".into()));
+    start_looking(&mut ground, &service, "1h");
+    ground.until("the complaint", || ground.said().contains("nonsense"));
+    service.say(value(&ground, 2));
+    ground.running.as_ref().unwrap().reload();
+    ground.greet();
+}
+
+#[test]
 fn whoever_is_throttled_goes_on_and_sighup_asks_at_once() {
     let mut ground = Ground::new("throttled", &["a.log", "b.log"]);
     let both = ground.setup.files.clone();
@@ -340,11 +353,7 @@ fn whoever_is_throttled_goes_on_and_sighup_asks_at_once() {
     let one = fill(&ground, "a.log", 1);
     ground.setup.files = both;
     service.say(value(&ground, 2));
-    kill(
-        Pid::from_raw(ground.running.as_ref().unwrap().pid()),
-        Signal::SIGHUP,
-    )
-    .unwrap();
+    ground.running.as_ref().unwrap().reload();
     ground.until("the change", || {
         ground.said().contains("configuration read anew")
     });

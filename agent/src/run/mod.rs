@@ -151,7 +151,9 @@ async fn serve_with(
             every,
         } => {
             let mut watched = Watched::new(name, copies, every);
-            let first = before_stop(log, &pulse, &mut wishes, watched.begin(log)).await?;
+            let asked = Arc::clone(&wishes.reload);
+            let begun = watched.begin(log, &asked);
+            let first = before_stop(log, &pulse, &mut wishes, begun).await?;
             let Some(settings) = first else {
                 return Ok(Ended::CutShort);
             };

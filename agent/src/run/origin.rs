@@ -8,6 +8,8 @@ use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tokio::sync::Notify;
+
 use super::begin;
 use super::pace::Pace;
 use crate::config::diagnostics::Problems;
@@ -124,8 +126,9 @@ impl Watched {
         }
     }
 
-    /// The first configuration that holds: the parameter's, or, should it not hold or not be given, the last one's that did. Without either it waits.
-    pub(super) async fn begin(&mut self, log: &Log) -> Settings {
+    /// The first configuration that holds: the parameter's, or, should it not hold or not be given, the last one's that did. Without either it waits,
+    /// and looks again at once when it is `asked` to.
+    pub(super) async fn begin(&mut self, log: &Log, asked: &Notify) -> Settings {
         service::ready(&format!("asks for its configuration, {}", self.shown()));
         let mut failed = 0;
         loop {
@@ -140,7 +143,10 @@ impl Watched {
             {
                 return settings;
             }
-            tokio::time::sleep(self.pace.before_it_begins()).await;
+            tokio::select! {
+                () = tokio::time::sleep(self.pace.before_it_begins()) => {}
+                () = asked.notified() => {}
+            }
         }
     }
 
