@@ -12,14 +12,28 @@ use serde::Serialize;
 
 use crate::config::diagnostics::{Problem, Problems, SourceText};
 
-mod draft;
-mod globs;
+// The text, and what is told of it while it is read.
 mod json;
-mod logs;
-mod metrics;
-mod names;
 mod section;
+
+// Its sections.
+mod logs;
+
+mod files;
+
+mod events;
+
+mod metrics;
+
+mod families;
+
+// What they stand on.
+mod globs;
+mod names;
 mod stamps;
+
+// What is written.
+mod draft;
 
 use self::draft::{Table, comment};
 use self::section::{Notes, Section};
