@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use super::draft::Table;
 use super::json::{Node, Value};
-use super::logs::DEFAULT_STREAM;
+use super::names::{self, DEFAULT_STREAM};
 use super::section::{Notes, Section};
-use super::{Common, ENTITY, events, globs, names};
+use super::{Common, ENTITY, events, globs};
 use crate::names::{Kind, Template};
 
 /// What earlier files have said.

@@ -4,12 +4,11 @@ use std::collections::BTreeSet;
 
 use super::draft::{Table, Toml};
 use super::files::{Seen, read_file};
+use super::names::{self, DEFAULT_STREAM, url_of};
 use super::section::Section;
-use super::{Common, ENTITY, ROLE, names};
+use super::{Common, ENTITY, ROLE};
 use crate::names::Kind;
 
-/// Where that agent sends without `log_stream_name`.
-pub(super) const DEFAULT_STREAM: &str = "{instance_id}";
 /// What begins an event without `multi_line_start_pattern`: its log file reader.
 const DEFAULT_START: &str = r"^\S";
 /// The longest `flush_interval` there is, in seconds.
@@ -26,14 +25,6 @@ pub(super) fn read_agent(section: &Section<'_>, table: &mut Table) {
             "endpoint_url",
             &*url_of(url),
         );
-    }
-}
-
-/// That agent takes an address without a scheme, too.
-pub(super) fn url_of(text: &str) -> String {
-    match text.contains("://") {
-        true => text.to_owned(),
-        false => format!("https://{text}"),
     }
 }
 

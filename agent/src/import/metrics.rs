@@ -3,7 +3,7 @@
 use super::draft::{Table, Toml};
 use super::families::{Collected, read_collected};
 use super::json::Value;
-use super::logs::url_of;
+use super::names::url_of;
 use super::section::{Section, shown};
 use super::{Common, ENTITY, ROLE};
 use crate::derive::metrics;

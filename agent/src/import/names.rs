@@ -1,8 +1,19 @@
-//! `log_group_name` and `log_stream_name`: their placeholders, and what AWS takes.
+//! `log_group_name` and `log_stream_name`: their placeholders, and what AWS takes. And addresses.
 
 use super::Common;
 use super::section::Notes;
 use crate::names::Kind;
+
+/// Where that agent sends without `log_stream_name`.
+pub(super) const DEFAULT_STREAM: &str = "{instance_id}";
+
+/// That agent takes an address without a scheme, too.
+pub(super) fn url_of(text: &str) -> String {
+    match text.contains("://") {
+        true => text.to_owned(),
+        false => format!("https://{text}"),
+    }
+}
 
 /// The name as a template of this agent's; what is not the same is noted under `path`.
 pub(super) fn template(
