@@ -6,18 +6,17 @@
 //!
 //! In a unit, stderr is the journal, which reads the level from a prefix (sd-daemon(3)); elsewhere the level is a word.
 
+mod budget;
+
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nix::sys::stat::fstat;
 
-/// So many lines may be said at once: a start that goes wrong in every file has to be understood.
-const BURST_LINES: f64 = 200.0;
-/// In the long run one line in so long, 360 an hour: less than a line a request, even of an agent that is quiet otherwise.
-const PACE: Duration = Duration::from_secs(10);
+use budget::Budget;
 
 /// How much a line matters, with syslog's numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -65,27 +64,6 @@ struct Trouble {
     said: bool,
 }
 
-/// How many lines may be said now.
-#[derive(Debug)]
-struct Budget {
-    lines: f64,
-    at: Instant,
-}
-
-impl Budget {
-    /// Takes `lines` if there is any room; more than there is room for, once.
-    fn take(&mut self, lines: usize, now: Instant) -> bool {
-        let since = now.saturating_duration_since(self.at);
-        self.lines = (self.lines + since.as_secs_f64() / PACE.as_secs_f64()).min(BURST_LINES);
-        self.at = now;
-        let room = self.lines >= 1.0;
-        if room {
-            self.lines -= lines as f64;
-        }
-        room
-    }
-}
-
 impl Log {
     /// On this process's stderr.
     #[must_use]
@@ -101,10 +79,7 @@ impl<W: Write> Log<W> {
             inner: Mutex::new(Inner {
                 out,
                 troubles: BTreeMap::new(),
-                budget: Budget {
-                    lines: BURST_LINES,
-                    at: Instant::now(),
-                },
+                budget: Budget::full(Instant::now()),
                 left_out: 0,
             }),
             journal,
@@ -119,7 +94,7 @@ impl<W: Write> Log<W> {
     /// Says how the agent ended, whatever else was said before: nothing of it is shipped by this process any more.
     pub fn end(&self, level: Level, message: &str) {
         let mut inner = self.lock();
-        inner.budget.lines = BURST_LINES;
+        inner.budget = Budget::full(Instant::now());
         self.write(&mut inner, level, message, Instant::now());
     }
 
@@ -255,6 +230,9 @@ fn stderr_is_the_journal() -> bool {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+    use std::time::Duration;
+
+    use super::budget::{BURST_LINES, PACE};
     use super::*;
 
     fn said(journal: bool, speak: impl FnOnce(&Log<Vec<u8>>)) -> String {
