@@ -4,7 +4,7 @@
 //! this thread (looks at the host, spool) ──orders──► network ──events──► this thread
 //! ```
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -30,6 +30,8 @@ use crate::status::{Metering, Status};
 
 /// The subject under which trouble is told.
 const SUBJECT: &str = "metrics";
+/// What is told when the thread is gone without having been asked to end.
+const FAILED: &str = "measuring has failed, a defect of the agent: please report what it said before. Logs are shipped all the same; for metrics, systemctl restart baker-agent";
 
 /// What metrics of an agent stand on.
 pub struct Base<C, R> {
@@ -53,6 +55,8 @@ pub struct Meter {
     status: watch::Receiver<Metering>,
     notices: RefCell<UnboundedReceiver<Notice>>,
     calls: Calls,
+    /// The thread is to end.
+    ending: Cell<bool>,
 }
 
 /// What the thread is told.
@@ -139,6 +143,7 @@ impl Meter {
             status,
             notices: RefCell::new(said),
             calls,
+            ending: Cell::new(false),
         })
     }
 
@@ -169,6 +174,7 @@ impl Meter {
 
     /// Looks at the host a last time and sends everything, for `limit` at most; the next start sends the rest.
     pub async fn drain(&self, limit: Duration) {
+        self.ending.set(true);
         let (done, drained) = oneshot::channel();
         let _ = self.inbox.send(Message::Drain(done));
         let _ = tokio::time::timeout(limit, drained).await;
@@ -183,6 +189,9 @@ impl Meter {
                 Notice::Trouble(what) => log.trouble(Level::Warning, SUBJECT, &what),
                 Notice::Cleared => log.cleared(SUBJECT),
             }
+        }
+        if !self.ending.get() {
+            log.trouble(Level::Error, SUBJECT, FAILED);
         }
         std::future::pending().await
     }

@@ -117,4 +117,15 @@ impl Metering {
             meter.drain(limit).await;
         }
     }
+
+    /// At the end: what the next start has to send.
+    pub(super) fn tell_what_is_left(&self, log: &Log) {
+        let left = self.status().map_or(0, |status| status.spooled_points);
+        if left > 0 {
+            log.say(
+                Level::Info,
+                &format!("metrics: {left} points wait in the spool; the next start sends them"),
+            );
+        }
+    }
 }

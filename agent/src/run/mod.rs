@@ -241,6 +241,7 @@ async fn serve(
     let outcome = outcome?;
     // Both lines end at the same time, and within the same limit.
     let _ = drained.await;
+    metering.tell_what_is_left(log);
     // The engine has dropped its end, so the keeper writes what it has and ends.
     driving.join().map_err(|_| RunError::Broken)?;
     keeping.join().map_err(|_| RunError::Broken)?;
