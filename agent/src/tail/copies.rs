@@ -234,7 +234,7 @@ impl Files {
             .into_iter()
             .enumerate()
             .filter(|(at, sibling)| {
-                let new = !slot.baseline.contains(&sibling.inode);
+                let new = !slot.was_there(sibling);
                 let newest = left_at.is_none_or(|left| *at > left);
                 match reference {
                     Some(reference) => *at > reference && (new || newest),

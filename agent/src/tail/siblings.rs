@@ -16,7 +16,7 @@ use super::slot::Slot;
 use super::source::{self, Gzip, Survey};
 use crate::account::Head;
 use crate::discover::directories::name_of;
-use crate::discover::stat::Stat;
+use crate::discover::stat::{Stat, born};
 
 /// A rotation that shifts names is waited for by looking again, this often at most.
 pub(super) const SHIFTS_MAX: u32 = 100;
@@ -226,8 +226,10 @@ impl Files {
     /// All copies that stand there now are accounted for, or none of our business.
     pub(super) fn set_baseline(&mut self, index: usize) {
         let baseline = self.slots[index].as_ref().map(|slot| {
+            let known = |inode| slot.baseline.get(&inode).copied().flatten();
             self.sibling_names(slot)
-                .map(|(_, inode, _, _)| inode)
+                // A rotation may have shifted the names since they were listed.
+                .map(|(path, inode, _, _)| (inode, born(&path, inode).or(known(inode))))
                 .collect()
         });
         if let (Some(slot), Some(baseline)) = (&mut self.slots[index], baseline) {

@@ -1,14 +1,15 @@
 //! A path that is followed, and the generations that stood there.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::ffi::CString;
 use std::fs::File;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use super::siblings::Sibling;
 use crate::account::{GenerationId, Head};
 use crate::discover::directories::DirectoryId;
-use crate::discover::stat::{FileTime, Node, Stat};
+use crate::discover::stat::{FileTime, Node, Stat, born};
 
 /// How many generations that are done with are remembered, so that their copies are not taken for something new.
 const PAST_MAX: usize = 16;
@@ -48,8 +49,9 @@ pub(super) struct Slot {
     /// Rotated away, oldest first.
     pub(super) detached: Vec<GenerationId>,
     pub(super) past: VecDeque<Past>,
-    /// Inodes (as the directory lists them) of the rotated copies that are accounted for or none of our business.
-    pub(super) baseline: HashSet<u64>,
+    /// The rotated copies that are accounted for or none of our business: inodes as the directory lists them, and when each was born, where
+    /// the file system tells. A copy that is compressed away often leaves its inode to the next one.
+    pub(super) baseline: HashMap<u64, Option<SystemTime>>,
     /// Compressed copies that were found to be of generations that are followed or were.
     pub(super) judged: HashSet<(Node, FileTime)>,
     /// Its size when it was first seen, if it was there before the agent was to begin.
@@ -68,6 +70,18 @@ impl Slot {
             self.past.pop_front();
         }
         self.past.push_back(past);
+    }
+
+    /// Whether a rotated copy was there already when all of them were accounted for.
+    pub(super) fn was_there(&self, sibling: &Sibling) -> bool {
+        let Some(known) = self.baseline.get(&sibling.inode) else {
+            return false;
+        };
+        match (known, born(&sibling.path, sibling.inode)) {
+            (Some(known), Some(now)) => *known == now,
+            // The inode has to do.
+            _ => true,
+        }
     }
 
     pub(super) fn is_idle(&self) -> bool {

@@ -1,6 +1,6 @@
 //! Which paths are followed: what the patterns mean just now.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -103,7 +103,7 @@ impl Files {
             current: None,
             detached: Vec::new(),
             past: VecDeque::new(),
-            baseline: HashSet::new(),
+            baseline: HashMap::new(),
             judged: HashSet::new(),
             start_at: None,
             alias: false,

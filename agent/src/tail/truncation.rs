@@ -198,8 +198,7 @@ impl Files {
                 let read_to = generation.anchor.end().max(generation.consumed);
                 let made_just_now = |sibling: &&Sibling| {
                     let readable = !matches!(sibling.packing, Some(Packing::Unreadable(_)));
-                    let new = slot.copied == Some(sibling.stat.node)
-                        || !slot.baseline.contains(&sibling.inode);
+                    let new = slot.copied == Some(sibling.stat.node) || !slot.was_there(sibling);
                     readable && new
                 };
                 let short = |sibling| open(sibling).filter(|copy| copy.bytes() < read_to);

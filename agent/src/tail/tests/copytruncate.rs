@@ -1,7 +1,8 @@
 //! logrotate's `copytruncate`: the rest is in the copy.
 
 use std::fs;
-use std::time::Duration;
+use std::os::unix::fs::MetadataExt as _;
+use std::time::{Duration, SystemTime};
 
 use super::desk::Desk;
 use crate::account::Lost;
@@ -127,6 +128,30 @@ fn a_copy_that_is_shorter_than_what_was_read_is_not_read_again() {
         assert_eq!(desk.texts(), ["one\nbetween\n", "two\n"]);
         assert_eq!(desk.lost_bytes(), 0);
     }
+}
+
+/// File systems give the inode of a copy that was compressed away to a later one.
+#[test]
+fn a_short_copy_in_the_inode_of_an_older_one_is_not_read_again() {
+    let mut desk = Desk::new(&["a.log"]);
+    desk.append("a.log", "zero\n");
+    desk.settle();
+    copytruncate(&desk, "a.log");
+    desk.append("a.log", "one\n");
+    desk.settle();
+    desk.rename("a.log.1", "a.log.2");
+    desk.copy("a.log", "a.log.1");
+    let inode = fs::metadata(desk.path("a.log.1")).unwrap().ino();
+    let slot = desk.files.slots[0].as_mut().unwrap();
+    slot.baseline.insert(inode, Some(SystemTime::UNIX_EPOCH));
+    desk.append("a.log", "between\n");
+    let id = *desk.seen.keys().last().unwrap();
+    assert!(desk.read(id));
+    desk.truncate("a.log", 0);
+    desk.append("a.log", "two\n");
+    desk.settle();
+    assert_eq!(desk.texts(), ["zero\n", "one\nbetween\n", "two\n"]);
+    assert_eq!(desk.lost_bytes(), 0);
 }
 
 #[test]
