@@ -27,6 +27,9 @@ const LAST_LOOK: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 const SHORTEST_WAIT: Duration = Duration::from_millis(1);
 
+/// Between the first look after a start, which later ones are compared with, and the next, if an interval waits for it already.
+const FIRST_LOOK: Duration = Duration::from_secs(1);
+
 /// The dimension that may come later.
 const ASG: &str = "AutoScalingGroupName";
 
@@ -91,6 +94,8 @@ pub struct Line<L> {
     courier: Courier,
     under_way: Option<UnderWay>,
     before: Option<Sample>,
+    /// Nothing is measured before this: there is nothing to compare it with yet.
+    compares_from: Duration,
     pending: Option<Pending>,
     reported: Option<Box<Status>>,
     begun: Duration,
@@ -114,6 +119,7 @@ impl<L: Look> Line<L> {
             spool,
             under_way: None,
             before: None,
+            compares_from: Duration::ZERO,
             pending: None,
             reported: None,
             begun: now.monotonic,
@@ -128,19 +134,7 @@ impl<L: Look> Line<L> {
         let mut orders = Vec::new();
         let mut wait = LONGEST_WAIT;
         if self.measures && !self.drains {
-            match self.schedule.turn(now.unix_ms) {
-                Turn::Measure(at_ms) => {
-                    self.measure(at_ms, now, &mut orders);
-                    wait = SHORTEST_WAIT;
-                }
-                Turn::Wait(next) => {
-                    wait = wait.min(next);
-                    // What the kernel counts from now on is told with the next reading.
-                    if self.before.is_none() {
-                        self.before = Some(self.look(now));
-                    }
-                }
-            }
+            wait = wait.min(self.measure_in_time(now, &mut orders));
         }
         if let Some(pending) = &self.pending {
             match pending.until.checked_sub(now.monotonic) {
@@ -275,6 +269,28 @@ impl<L: Look> Line<L> {
         let (sample, troubles) = self.eyes.look(now);
         self.trouble = troubles.first().map(ToString::to_string);
         sample
+    }
+
+    /// Measures if it is time, and returns how long that is not the case.
+    fn measure_in_time(&mut self, now: Now, orders: &mut Vec<Order>) -> Duration {
+        // The first reading of a host does not wait for anything. After a restart no interval is to be without what counters grew by.
+        if self.before.is_none()
+            && let Some(left) = self.schedule.left(now.unix_ms)
+        {
+            self.before = Some(self.look(now));
+            self.compares_from = now.monotonic + FIRST_LOOK.min(left / 2);
+        }
+        match self.compares_from.checked_sub(now.monotonic) {
+            Some(wait) if !wait.is_zero() => return wait,
+            _ => {}
+        }
+        match self.schedule.turn(now.unix_ms) {
+            Turn::Wait(wait) => wait,
+            Turn::Measure(at_ms) => {
+                self.measure(at_ms, now, orders);
+                SHORTEST_WAIT
+            }
+        }
     }
 
     fn measure(&mut self, at_ms: i64, now: Now, orders: &mut Vec<Order>) {

@@ -32,6 +32,14 @@ impl Schedule {
         }
     }
 
+    /// How long the interval of now goes on; none if nothing was ever measured.
+    #[must_use]
+    pub fn left(&self, unix_ms: i64) -> Option<Duration> {
+        self.last?;
+        let left_ms = self.interval_ms - unix_ms.rem_euclid(self.interval_ms);
+        Some(Duration::from_millis(left_ms as u64))
+    }
+
     /// What to do at this time. An interval whose beginning was missed is measured late rather than never, and never twice.
     pub fn turn(&mut self, unix_ms: i64) -> Turn {
         let slot = unix_ms.div_euclid(self.interval_ms);

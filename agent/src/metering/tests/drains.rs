@@ -65,7 +65,7 @@ fn what_can_not_be_sent_is_left_to_the_next_start() {
         world.service.weather = Weather::default();
         world.kill(3_000);
         world.run(10 * MINUTE_MS);
-        world.assert_each_interval(3_000, 2.0);
+        world.assert_each_interval(4_000, 2.0);
         world.assert_nothing_waits();
     }
 }

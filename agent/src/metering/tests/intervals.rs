@@ -1,6 +1,6 @@
 //! How often is measured, how fine it is stored, and what a new configuration changes.
 
-use super::world::{BEGIN_MS, MINUTE_MS, World, settings};
+use super::world::{BEGIN_MS, MINUTE_MS, World, settings, settings_of};
 
 #[test]
 fn a_minute_of_seconds_is_one_datum_with_sixty_samples() {
@@ -69,4 +69,31 @@ fn without_metrics_in_the_configuration_what_was_measured_is_sent_and_nothing_mo
     world.line.reconfigure(Some(settings(60, 60)));
     world.run(2 * MINUTE_MS);
     assert_eq!(world.service.own("swap_used").len(), 6);
+}
+
+#[test]
+fn after_a_restart_no_interval_is_without_what_counters_grew_by() {
+    for (interval_s, down_ms) in [(60, 2_000), (60, 30_000), (1, 300)] {
+        let names = ["swap_used", "cpu_usage_active"];
+        let mut world = World::new(settings_of(names, interval_s, 1), 1);
+        let step_ms = interval_s as i64 * 1_000;
+        for _ in 0..5 {
+            // The next interval begins while it is down, or just did.
+            world.run(3 * step_ms - down_ms / 2);
+            world.kill(down_ms);
+        }
+        world.run(3 * step_ms);
+        world.drain(20_000);
+        let own = world.service.own("cpu_usage_active");
+        // The first reading of a host has nothing to be compared with.
+        let mut at_ms = BEGIN_MS + step_ms;
+        while at_ms < world.now_ms - step_ms {
+            let found = own
+                .get(&at_ms)
+                .map(|(values, samples)| (values[0], *samples));
+            let found = found.unwrap_or_else(|| panic!("{} ms is missing", at_ms - BEGIN_MS));
+            assert_eq!(found, (25.0, 1.0), "{} ms", at_ms - BEGIN_MS);
+            at_ms += step_ms;
+        }
+    }
 }

@@ -12,7 +12,7 @@ use crate::derive::{Rules, Wanted};
 use crate::host::{Host, IdFrom, Tags};
 use crate::metering::Settings;
 use crate::metering::line::{Event, Line, Look, Order};
-use crate::sample::{Collect, Sample, Swap, Trouble};
+use crate::sample::{Collect, Cpu, Sample, Swap, Ticks, Trouble};
 use crate::spool::Spool;
 use crate::spool::memory::Memory;
 
@@ -33,6 +33,16 @@ impl Look for Eyes {
             total_bytes,
             free_bytes: total_bytes - now.unix_ms as u64,
         });
+        // A quarter of the time is used.
+        let ticks = now.unix_ms as u64 / 10;
+        sample.cpu = Some(Cpu {
+            total: Ticks {
+                user: ticks,
+                idle: 3 * ticks,
+                ..Ticks::default()
+            },
+            cores: Vec::new(),
+        });
         (sample, Vec::new())
     }
 
@@ -40,7 +50,11 @@ impl Look for Eyes {
 }
 
 pub(super) fn settings(interval_s: u64, resolution_s: u32) -> Settings {
-    let wanted = Wanted::of(["swap_used", "swap_free"]).unwrap();
+    settings_of(["swap_used", "swap_free"], interval_s, resolution_s)
+}
+
+pub(super) fn settings_of(names: [&str; 2], interval_s: u64, resolution_s: u32) -> Settings {
+    let wanted = Wanted::of(names).unwrap();
     Settings {
         interval: Duration::from_secs(interval_s),
         resolution_s,
