@@ -73,7 +73,7 @@ enum Place {
 }
 
 /// What a host of that configuration sends.
-fn sent(settings: &metering::Settings, place: Place) -> Vec<Stored> {
+fn sent(settings: &metering::Settings, place: Place, id: &str, group: &str) -> Vec<Stored> {
     let value = |label: &str| match label {
         "cpu" => "cpu-total".to_owned(),
         label => format!("a {label}"),
@@ -96,9 +96,9 @@ fn sent(settings: &metering::Settings, place: Place) -> Vec<Stored> {
     }
     let of_host = |name: &String| {
         let value = match name.as_str() {
-            "InstanceId" => "i-1",
+            "InstanceId" => id,
             "AutoScalingGroupName" if place != Place::Group => return None,
-            "AutoScalingGroupName" => "web",
+            "AutoScalingGroupName" => group,
             "ImageId" | "InstanceType" if place == Place::Elsewhere => return None,
             _ => "x",
         };
@@ -193,7 +193,9 @@ fn every_line_finds_what_the_agents_send_and_nothing_else() {
             (instance(), Place::Elsewhere),
         ] {
             let dashboard = compose(&settings, &subject, "eu-west-1").unwrap();
-            let stored = sent(metrics, place);
+            let mut stored = sent(metrics, place, "i-1", "web");
+            // Another host of another group, which is none of the subject's.
+            stored.extend(sent(metrics, Place::Group, "i-2", "db"));
             let drawn = drawn(&dashboard, &metrics.namespace, &stored);
             let known: BTreeSet<&String> = drawn.iter().collect();
             assert_eq!(known.len(), drawn.len(), "drawn twice: {drawn:?}");

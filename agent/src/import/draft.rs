@@ -15,7 +15,13 @@ pub(super) struct Toml(String);
 
 impl From<&str> for Toml {
     fn from(text: &str) -> Self {
-        Self(toml::Value::from(text).to_string())
+        // On one line, whatever is in it: JSON's escapes are TOML's, but for one character.
+        Self(match text.contains(char::is_control) {
+            true => serde_json::Value::from(text)
+                .to_string()
+                .replace('\u{7f}', "\\u007F"),
+            false => toml::Value::from(text).to_string(),
+        })
     }
 }
 
