@@ -186,8 +186,8 @@ impl Unit {
                     unit.groups = value.split_whitespace().map(str::to_owned).collect();
                 }
                 "Environment" => unit.assigned = environment::assigned(value),
-                // One line for each file, as `PATH (ignore_errors=yes)`.
-                "EnvironmentFiles" => {
+                // One line for each file, as `PATH (ignore_errors=yes)`; 237 calls it by the name in units.
+                "EnvironmentFiles" | "EnvironmentFile" => {
                     let path = value.rsplit_once(" (").map_or(value, |(path, _)| path);
                     unit.files.push(PathBuf::from(path));
                 }
@@ -216,7 +216,7 @@ mod tests {
 
     #[test]
     fn the_unit_is_read_with_what_its_drop_ins_add() {
-        let shown = "EnvironmentFiles=/etc/default/baker-agent (ignore_errors=yes)\nEnvironmentFiles=/etc/a b (ignore_errors=no)\n\
+        let shown = "EnvironmentFile=/etc/default/baker-agent (ignore_errors=yes)\nEnvironmentFiles=/etc/a b (ignore_errors=no)\n\
                      Environment=AWS_PROFILE=logs\nUser=baker-agent\nGroup=\nSupplementaryGroups=adm jenkins\n";
         assert_eq!(
             Unit::shown(shown),
