@@ -199,9 +199,12 @@ fn read_group(section: &Section<'_>, group: &str, seen: &mut Seen, table: &mut T
     let days = said_days.filter(|days| *days > 0).unwrap_or(0);
     let shared = Template::parse(Kind::Group, group).is_ok_and(|it| !it.tells_files_apart());
     if let Some(earlier) = seen.groups.get(group).filter(|_| shared).cloned() {
+        // What is not said here is as it is said there.
+        let days_differ = said_days.is_some() && earlier.days != days;
+        let class_differs = class.is_some() && earlier.infrequent != infrequent;
         for (name, differs) in [
-            ("retention_in_days", earlier.days != days),
-            ("log_group_class", earlier.infrequent != infrequent),
+            ("retention_in_days", days_differ),
+            ("log_group_class", class_differs),
         ] {
             if differs {
                 notes.left_out(

@@ -229,6 +229,17 @@ fn a_file_is_sent_once_and_a_group_made_once() {
 }
 
 #[test]
+fn what_one_file_says_of_a_group_need_not_be_said_again() {
+    let imported = files(&json!([
+        {"file_path": "/a", "log_group_name": "g", "retention_in_days": 30},
+        {"file_path": "/b", "log_group_name": "g"},
+    ]));
+    assert_eq!(lost(&imported), Vec::<&str>::new());
+    let files = settings(&imported).files;
+    assert_eq!(files[1].retention_days, Some(30));
+}
+
+#[test]
 fn which_files_is_carried_and_where_it_is_not_the_same_that_is_said() {
     let imported = file(&json!({"file_path": "/var/log/**.log", "blacklist": r"debug|\.gz$"}));
     assert_eq!(lost(&imported), ["[0].log_group_name"]);
