@@ -47,7 +47,7 @@ dist: deps-dist
 
 # What is installed is tested as it is installed: the true packages, on a host.
 test-dist: deps-test dist
-	$(AS_ROOT) cargo test --package baker-agent --test dist -- --include-ignored
+	$(AS_ROOT) cargo test --workspace --test dist -- --include-ignored
 
 # What takes long by its nature: half an hour without a network, as a host in the lab lives through it.
 rehearse: deps-test

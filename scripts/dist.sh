@@ -79,13 +79,14 @@ starts_on_old_systems() {
 version=$(cargo metadata --locked --no-deps --format-version 1 |
     python3 -c 'import json, sys; print(next(p["version"] for p in json.load(sys.stdin)["packages"] if p["name"] == "baker-agent"))')
 export VERSION=$version REVISION=${REVISION:-1}
-# A source tree without its history has a time, too.
-SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || stat --format=%Y Cargo.lock)}
-export SOURCE_DATE_EPOCH
+# A source tree without its history has a time, too. The compiler is not told: nothing of it is in the binary, and C dependencies
+# would be compiled anew with every commit.
+time=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || stat --format=%Y Cargo.lock)}
+unset SOURCE_DATE_EPOCH
 
-# The manual says what this machine's build of the command line says; it is the same for every architecture.
+# The manual says what this machine's build of the command line says; it is the same for every architecture. Built as `make test` builds it.
 cargo build --locked --quiet --workspace --example manual
-"$target_dir/debug/examples/manual" "$scratch/manual" "$(date --utc --date="@$SOURCE_DATE_EPOCH" +%F)"
+"$target_dir/debug/examples/manual" "$scratch/manual" "$(date --utc --date="@$time" +%F)"
 
 tools=$(linker)
 sysroot=$(rustc --print sysroot)
@@ -98,12 +99,12 @@ for architecture in $architectures; do
         continue
     fi
     CARGO_ENCODED_RUSTFLAGS=$(without_own_paths) PATH=$tools/bin:$PATH \
-        "$tools/bin/cargo-zigbuild" zigbuild --locked --release --package baker-agent --bin baker-agent --target "$target.$glibc"
-    binary=$target_dir/$target/release/baker-agent
+        "$tools/bin/cargo-zigbuild" zigbuild --locked --profile packaged --package baker-agent --bin baker-agent --target "$target.$glibc"
+    binary=$target_dir/$target/packaged/baker-agent
     starts_on_old_systems "$binary"
     binaries+=("$binary")
     scripts/notices.py "$target" >"$scratch/notices-$architecture"
-    scripts/package.sh "$binary" "$architecture" "$scratch/manual" "$scratch/notices-$architecture" "$scratch/out"
+    SOURCE_DATE_EPOCH=$time scripts/package.sh "$binary" "$architecture" "$scratch/manual" "$scratch/notices-$architecture" "$scratch/out"
 done
 [ "${#binaries[@]}" -gt 0 ] || fail "no architecture can be built here: ${left_out[*]}"
 
