@@ -117,7 +117,6 @@ async fn every_event_of_a_jenkins_host_arrives_once_through_copytruncate() {
         asked.ends_with("200").then_some(())
     })
     .await;
-    let begun_s = now_s();
     JENKINS_LOAD.burst(&guest, "before", ROUNDS).await;
     guest
         .ask("sudo logrotate --force /etc/logrotate.conf")
@@ -137,6 +136,7 @@ async fn every_event_of_a_jenkins_host_arrives_once_through_copytruncate() {
         assert_eq!(event.message.lines().count(), if traced { 4 } else { 2 });
     }
 
+    let begun_s = now_s();
     // Under load, what Jenkins writes between copy and truncation may be gone before anybody has seen it; nothing else may.
     faults::rotation(&bakery, &guest, JENKINS, JENKINS_LOAD).await;
     let disk = JENKINS.on_disk(&guest).await;
