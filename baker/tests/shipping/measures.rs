@@ -7,12 +7,13 @@ use serde_json::Value;
 
 use super::bakery::Bakery;
 use super::cloud::{self, Metric, Point};
-use super::faults::SOON;
 use super::guest::Guest;
 
 /// The interval of the images that are baked here.
 pub(crate) const INTERVAL: &str = "2s";
 const INTERVAL_S: i64 = 2;
+/// A request whose answer was lost is looked for during three minutes (`settle` of `[metrics]`) before it is sent again.
+const SETTLED: Duration = Duration::from_secs(4 * 60);
 /// Between two questions for metrics that have not come yet.
 const PAUSE: Duration = Duration::from_millis(250);
 /// How long the host is observed.
@@ -134,7 +135,7 @@ pub(crate) async fn without_a_gap(
         let points = cloud::points(bakery, &metrics, (from_s, to_s));
         // What was under way when something went wrong may come after what is newer.
         let whole = |points: &BTreeMap<i64, Point>| points.len() >= expected.len();
-        if !metrics.is_empty() && points.iter().all(whole) || asked.elapsed() > SOON {
+        if !metrics.is_empty() && points.iter().all(whole) || asked.elapsed() > SETTLED {
             break metrics.into_iter().zip(points).collect::<Vec<_>>();
         }
         tokio::time::sleep(PAUSE).await;
