@@ -19,8 +19,9 @@ use crate::status::{Metering, Status};
 
 /// How long an Auto Scaling group's tag is waited for, which may come after the instance.
 const TAG_PATIENCE: Duration = Duration::from_secs(300);
-/// The log's own report is left out where it does not come.
-const REPORT_PATIENCE: Duration = Duration::from_secs(1);
+/// The log's own report is left out where it does not come within three quarters of an interval, but within these: a machine that has other
+/// work is no reason for a gap, and a reading that waits is not safe yet.
+const REPORT_PATIENCE: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(20)];
 /// A last look at the host is not worth it so soon after another.
 const LAST_LOOK: Duration = Duration::from_secs(1);
 /// A wait is no longer than this: a clock that is set meanwhile is noticed.
@@ -311,7 +312,8 @@ impl<L: Look> Line<L> {
         self.pending = Some(Pending {
             at_ms,
             values: values.collect(),
-            until: now.monotonic + REPORT_PATIENCE,
+            until: now.monotonic
+                + (self.settings.interval * 3 / 4).clamp(REPORT_PATIENCE[0], REPORT_PATIENCE[1]),
         });
         match self.settings.collect.families.has(Family::Agent) {
             true => orders.push(Order::Report),

@@ -20,7 +20,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 const OBSERVED_S: i64 = 16;
 /// A sample is taken this long after its time, at most: later, and the next interval has begun.
 const LATE_S: f64 = 1.0;
-/// What is asked of the log pipeline is left out where that does not answer within a second, as on a machine that has other work: but not
+/// What is asked of the log pipeline is left out where that does not answer within most of an interval, as on a machine that has other work: but not
 /// oftener than so many times in a hundred, or once.
 const UNANSWERED_PERCENT: usize = 5;
 const OF_THE_PIPELINE: [&str; 6] = [
