@@ -1,9 +1,11 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
 
 use super::*;
+use crate::aws::RejectedInfo;
 use crate::config;
 use crate::host::{IdFrom, Tags};
 use crate::ship::{Answer, What};
@@ -169,8 +171,13 @@ fn a_log_that_begins_after_the_survey_is_all_ours() {
 
 /// The messages that an engine sends within a minute.
 fn sent(engine: &mut Engine) -> Vec<String> {
+    sent_within(engine, 0..60_000)
+}
+
+/// The same within a time; each request is taken as a whole.
+fn sent_within(engine: &mut Engine, ms: std::ops::Range<u64>) -> Vec<String> {
     let mut messages = Vec::new();
-    for now in (0..60_000).step_by(100) {
+    for now in ms.step_by(100) {
         for call in engine.step(at(now)).calls {
             let answer = match &call.what {
                 What::Put { body, .. } => {
@@ -179,7 +186,7 @@ fn sent(engine: &mut Engine) -> Vec<String> {
                     let message =
                         |event: &serde_json::Value| event["message"].as_str().unwrap().to_owned();
                     messages.extend(events.iter().map(message));
-                    continue;
+                    Answer::Put(Ok(RejectedInfo::default()))
                 }
                 _ => Answer::Made(Ok(())),
             };
@@ -187,4 +194,50 @@ fn sent(engine: &mut Engine) -> Vec<String> {
         }
     }
     messages
+}
+
+/// Jenkins' way: nobody knows yet that an event of several lines is over, more is written that nobody looked at, and logrotate copies,
+/// truncates and compresses.
+#[test]
+fn an_event_that_waits_for_its_end_is_taken_from_the_copy() {
+    for (next, packed) in [
+        ("", false),
+        ("fourth\n", false),
+        ("", true),
+        ("fourth\n", true),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("a.log");
+        let _ = settings(folder.path());
+        let path = folder.path().join("agent.toml");
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, format!("{text}multiline = {{ start = '^\\S' }}\n")).unwrap();
+        let settings =
+            config::load(&path).unwrap_or_else(|problems| panic!("{}", problems.render(false)));
+        fs::write(&log, "first\n one\nsecond\n two\n").unwrap();
+        let mut engine = engine(&settings, State::default());
+        let mut sent = sent_within(&mut engine, 0..300);
+        append(&log, " and more\nthird\n three\n");
+        let copy = folder.path().join("a.log.1");
+        fs::copy(&log, &copy).unwrap();
+        fs::write(&log, next).unwrap();
+        if packed {
+            let content = fs::read(&copy).unwrap();
+            let file = fs::File::create(folder.path().join("a.log.1.gz")).unwrap();
+            let mut packing = flate2::write::GzEncoder::new(file, flate2::Compression::fast());
+            packing.write_all(&content).unwrap();
+            packing.finish().unwrap();
+            fs::remove_file(&copy).unwrap();
+        }
+        sent.extend(sent_within(&mut engine, 300..60_000));
+        let mut expected = vec!["first\n one", "second\n two\n and more", "third\n three"];
+        expected.extend((!next.is_empty()).then_some("fourth"));
+        sent.sort_unstable_by_key(|it| expected.iter().position(|event| event == it));
+        assert_eq!(sent, expected, "{next:?}, packed: {packed}");
+    }
+}
+
+fn append(path: &Path, text: &str) {
+    let mut file = fs::OpenOptions::new().append(true).open(path).unwrap();
+    file.write_all(text.as_bytes()).unwrap();
 }
