@@ -72,6 +72,7 @@ async fn every_line_and_every_interval_of_an_application_host_arrives_once_whate
     Delays::of(&streams, &guest.id, "quiet").hold_in_quiet("nothing goes wrong");
 
     measures::agree_with_the_host(&bakery, &guest).await;
+    measures::settle_soon(&guest).await;
     faults::of_the_service(&bakery, &guest, APP, APP_LOAD).await;
     outage::endure(&bakery, &mut guest, APP, APP_LOAD, OUTAGE_S).await;
     faults::rotation(&bakery, &guest, APP, APP_LOAD).await;
