@@ -4,9 +4,7 @@ use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
-use std::time::SystemTime;
 
 use nix::sys::stat::FileStat;
 
@@ -64,13 +62,6 @@ impl Stat {
             _ => "not a regular file",
         }
     }
-}
-
-/// When the file of this inode, to which the path leads, was made. `None` where it leads to another one by now, or nobody knows
-/// (statx(2): Linux 4.11, and not all file systems).
-pub(crate) fn born(path: &Path, inode: u64) -> Option<SystemTime> {
-    let stat = std::fs::metadata(path).ok()?;
-    (stat.ino() == inode).then(|| stat.created().ok()).flatten()
 }
 
 /// The file type's bits of `st_mode` (inode(7)).

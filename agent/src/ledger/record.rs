@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::account::{BatchId, Fate, GenerationId, Head, Identity, Part, Span};
+use crate::account::{BatchId, Fate, GenerationId, Head, Identity, Part, Print, Span};
 use crate::target::Target;
 
 use super::Totals;
@@ -35,6 +35,13 @@ pub enum Record {
         generation: GenerationId,
         /// The longer fingerprint.
         head: Head,
+    },
+    /// What was read of it, and the times of its file. Takes the place of what was known before.
+    Printed {
+        /// Whose.
+        generation: GenerationId,
+        /// The fingerprint.
+        print: Box<Print>,
     },
     /// It has another name now.
     Moved {

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::account::{BatchId, Fate, Filtered, GenerationId, Identity, Part, Span};
+use crate::account::{BatchId, Fate, Filtered, GenerationId, Identity, Part, Print, Span};
 use crate::target::Target;
 
 use super::history::History;
@@ -27,6 +27,8 @@ pub struct Known {
     pub id: GenerationId,
     /// What tells it from other files.
     pub identity: Identity,
+    /// What was read of it, and the times of its file.
+    pub print: Print,
     /// The stable name of the set it belongs to.
     pub set: Arc<str>,
     /// Where it was.
@@ -98,6 +100,10 @@ impl State {
                 self.generation_mut(*generation)?.identity.head = *head;
                 Ok(())
             }
+            Record::Printed { generation, print } => {
+                self.generation_mut(*generation)?.print.clone_from(print);
+                Ok(())
+            }
             Record::Moved { generation, path } => {
                 self.generation_mut(*generation)?.path.clone_from(path);
                 Ok(())
@@ -163,11 +169,15 @@ impl State {
             generations: retired.generations,
             totals: retired.totals,
         }));
-        records.extend(
-            self.generations
-                .iter()
-                .map(|(id, generation)| Record::Carried(Box::new(generation.carried(*id)))),
-        );
+        for (id, generation) in &self.generations {
+            records.push(Record::Carried(Box::new(generation.carried(*id))));
+            if *generation.print() != Print::default() {
+                records.push(Record::Printed {
+                    generation: *id,
+                    print: Box::new(generation.print().clone()),
+                });
+            }
+        }
         records.extend(self.in_flight.values().cloned().map(Record::Intent));
         records.extend(self.history.snapshot());
         records

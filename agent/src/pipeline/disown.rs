@@ -43,8 +43,13 @@ impl Engine {
     /// before the first step. Returns what has to be durable before this host's ledger counts as one.
     #[must_use]
     pub fn disown(&mut self, survey: &Survey, now: Now) -> Vec<Record> {
-        for sight in self.files.look_everywhere(now) {
-            self.see(sight, now);
+        loop {
+            for sight in self.files.look_everywhere(now) {
+                self.see(sight, now);
+            }
+            if !self.files.is_searching() {
+                break;
+            }
         }
         let mut ids: Vec<GenerationId> = self.sources.keys().copied().collect();
         ids.sort_unstable();

@@ -175,11 +175,13 @@ impl Engine {
             batches,
             calls,
         } = Limits::of(settings);
+        let mut files = Files::open(sets, known, state.next_generation(), limits, bell)?;
+        files.were_followed(state.sets().keys().map(|name| &**name));
         Ok(Self {
             plans,
             host,
             state_dir: settings.state_dir.clone(),
-            files: Files::open(sets, known, state.next_generation(), limits, bell)?,
+            files,
             rung,
             sources: HashMap::new(),
             ready: VecDeque::new(),
@@ -299,6 +301,7 @@ impl Engine {
             && self.batcher.memory_bytes() == 0
             && self.shipping.outstanding() == 0
             && self.recover_at.is_none()
+            && !self.files.is_searching()
     }
 }
 
@@ -307,6 +310,7 @@ fn known(known: ledger::Known) -> tail::Known {
     tail::Known {
         id: known.id,
         identity: known.identity,
+        print: known.print,
         set: known.set.to_string(),
         path: known.path,
         settled_to: known.settled_to,

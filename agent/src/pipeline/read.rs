@@ -134,6 +134,10 @@ impl Engine {
         let Ok(read) = self.files.read(id, from, &mut self.buffer[..want]) else {
             return Turn::Drained(0);
         };
+        if read.bytes == 0 && !read.at_end {
+            // A compressed copy is decompressed up to there, a piece at a time.
+            return Turn::More(STEP_BYTES);
+        }
         let end = source.end(
             from + read.bytes as u64,
             read.at_end,
@@ -143,6 +147,7 @@ impl Engine {
         let bytes = &self.buffer[..read.bytes];
         let mut position = 0;
         let mut full = false;
+        let mut sent = false;
         while position < bytes.len() {
             let start = from + position as u64;
             let next = source.framer.next(&bytes[position..], end);
@@ -164,8 +169,12 @@ impl Engine {
                         .batcher
                         .add(&source.target, span, stamp.unix_ms, &event.message, now)
                     {
-                        Added::Taken if event.open => self.batcher.end_part(&source.target),
-                        Added::Taken => {}
+                        Added::Taken => {
+                            sent = true;
+                            if event.open {
+                                self.batcher.end_part(&source.target);
+                            }
+                        }
                         Added::Rejected(why) => {
                             self.books.skip(
                                 &mut self.batcher,
@@ -204,6 +213,11 @@ impl Engine {
         source.at = from + position as u64;
         source.size = source.size.max(from + read.bytes as u64);
         self.files.consumed(id, source.at);
+        let held_until = source.grown + plan.rules.hold;
+        if !sent && position > 0 {
+            // No batch will write down what was read.
+            self.remember(id);
+        }
         let unread = position < read.bytes;
         if unread && position == 0 && read.bytes == self.buffer.len() {
             // An event longer than the buffer. The framer's limit on events bounds how far this goes.
@@ -211,7 +225,7 @@ impl Engine {
             return Turn::More(0);
         }
         if read.at_end && unread && !full {
-            self.held.insert((source.grown + plan.rules.hold, id));
+            self.held.insert((held_until, id));
         }
         match (full, read.at_end) {
             (true, _) => Turn::Full,

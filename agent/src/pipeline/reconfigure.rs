@@ -34,6 +34,9 @@ impl Engine {
         let sets = self
             .files
             .reconfigure(sets, ledger, limits.files, is_read)?;
+        let followed = self.books.state.sets();
+        self.files
+            .were_followed(followed.keys().map(|name| &**name));
         self.batcher.set_limits(limits.batches);
         self.shipping.set_limits(limits.calls);
         let plans = settings.files.iter().map(Plan::new).collect();

@@ -1,8 +1,9 @@
 //! ship, ledger: what is to be sent now, what is written down before, and what an answer settles.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::account::{BatchId, Part};
+use crate::account::{BatchId, GenerationId, Part};
 use crate::batch::Batch;
 use crate::clock::Now;
 use crate::ledger::{Intent, Landing, Record};
@@ -44,6 +45,16 @@ impl Engine {
 
     /// ledger: what is about to leave is written down before.
     fn intend(&mut self, id: BatchId, now: Now) {
+        let parts = self.shipping.batch(id).map(|batch| &batch.parts);
+        let generations: BTreeSet<GenerationId> = parts
+            .into_iter()
+            .flatten()
+            .map(|part| part.span.generation)
+            .collect();
+        // Whatever becomes of the files, the next life has to know which bytes are in doubt.
+        for generation in generations {
+            self.remember(generation);
+        }
         let Some(batch) = self.shipping.batch(id) else {
             return;
         };

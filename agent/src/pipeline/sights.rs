@@ -48,6 +48,7 @@ impl Engine {
                         from,
                         at_ms: now.unix_ms,
                     });
+                    self.remember(id);
                 } else if self
                     .books
                     .state
@@ -58,6 +59,10 @@ impl Engine {
                         generation: id,
                         target: Arc::clone(&target),
                     });
+                }
+                if resumed {
+                    // Batches of the last life that were left alone because its file was not found yet.
+                    self.recover_at = self.recover_at.or(Some(now.monotonic));
                 }
                 self.follow(
                     Begin {
@@ -83,6 +88,14 @@ impl Engine {
                 generation: id,
                 head,
             }),
+            Sight::Printed { id, print } => {
+                if self.sources.contains_key(&id) {
+                    self.books.record(Record::Printed {
+                        generation: id,
+                        print: Box::new(print),
+                    });
+                }
+            }
             Sight::Moved { id, path } => {
                 if let Some(source) = self.sources.get_mut(&id) {
                     source.path.clone_from(&path);
@@ -128,6 +141,16 @@ impl Engine {
                 self.troubles.report(path.display().to_string(), message);
                 None
             }
+        }
+    }
+
+    /// Writes down what is known of a generation's content and file, if the ledger does not know it yet.
+    pub(super) fn remember(&mut self, generation: GenerationId) {
+        if let Some(print) = self.files.print(generation) {
+            self.books.record(Record::Printed {
+                generation,
+                print: Box::new(print),
+            });
         }
     }
 

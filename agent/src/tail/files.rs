@@ -9,9 +9,12 @@ use std::time::Duration;
 
 use super::directories::Members;
 use super::generation::{Generation, Source, State};
+use super::looking::REWRITTEN_AFTER;
+use super::siblings::Version;
 use super::slot::{Past, Slot};
+use super::unpack::{Unpacked, Unpacking};
 use super::{FileSet, Known, Limits, OpenError, Sight, Start};
-use crate::account::GenerationId;
+use crate::account::{GenerationId, Lost};
 use crate::clock::Now;
 use crate::discover::Patterns;
 use crate::discover::directories::{Directories, DirectoryId};
@@ -69,6 +72,17 @@ pub struct Files {
     pub(super) aside: BTreeSet<GenerationId>,
     /// Slots whose file is being copied.
     pub(super) copying: BTreeSet<usize>,
+    /// Slots whose file may have been written anew: the next look tells.
+    pub(super) doubted: BTreeSet<usize>,
+    /// Paths that inotify says were written since the last look.
+    pub(super) written: BTreeSet<PathBuf>,
+    /// What is in compressed copies, and the passes that find it out.
+    pub(super) unpacked: HashMap<Version, (usize, Unpacked)>,
+    pub(super) unpacking: BTreeMap<Version, (usize, Unpacking)>,
+    /// Generations whose copy is not known before a compressed one is looked through.
+    pub(super) searched: BTreeMap<GenerationId, Lost>,
+    /// What the ledger remembers of slots of which the same holds.
+    pub(super) resuming: BTreeMap<usize, Vec<Known>>,
     pub(super) backlog_trouble: Option<PathBuf>,
     pub(super) opened: VecDeque<GenerationId>,
     pub(super) open_files: usize,
@@ -145,6 +159,12 @@ impl Files {
             due: Vec::new(),
             aside: BTreeSet::new(),
             copying: BTreeSet::new(),
+            doubted: BTreeSet::new(),
+            written: BTreeSet::new(),
+            unpacked: HashMap::new(),
+            unpacking: BTreeMap::new(),
+            searched: BTreeMap::new(),
+            resuming: BTreeMap::new(),
             backlog_trouble: None,
             opened: VecDeque::new(),
             open_files: 0,
@@ -162,6 +182,7 @@ impl Files {
         let known = self.known.take();
         let rung = self.directories.bell.take();
         self.rang = !rung.paths.is_empty();
+        self.written.clone_from(&rung.written);
         let everything = known.is_some() || rung.everything || now >= self.next_poll;
         if everything {
             self.next_poll = now + self.limits.poll;
@@ -175,6 +196,12 @@ impl Files {
         if let Some(known) = known {
             self.resume(known, now);
         }
+        if let Some(index) = self.unpack_on() {
+            self.resume_on(index, now);
+            self.find_copies_on(index, now);
+            self.find_missed_on(index, now);
+        }
+        self.due.extend(std::mem::take(&mut self.doubted));
         let mut due = std::mem::take(&mut self.due);
         due.extend(&self.copying);
         // What rang several times is looked at once.
@@ -210,9 +237,14 @@ impl Files {
     #[must_use]
     pub fn next_look(&self) -> Duration {
         let left_over = !self.sights.is_empty() || !self.due.is_empty() || !self.fresh.is_empty();
-        if self.known.is_some() || left_over {
+        if self.known.is_some() || left_over || !self.unpacking.is_empty() {
             return Duration::ZERO;
         }
+        let doubted = if self.doubted.is_empty() {
+            Duration::MAX
+        } else {
+            self.last_look + REWRITTEN_AFTER
+        };
         let copying = self.copying_look(self.last_look);
         let copying = copying.map_or(Duration::MAX, |pause| self.last_look + pause);
         let busy = if self.directories.any_hot(self.last_look) {
@@ -220,7 +252,7 @@ impl Files {
         } else {
             Duration::MAX
         };
-        self.next_poll.min(copying).min(busy)
+        self.next_poll.min(copying).min(busy).min(doubted)
     }
 
     /// How far the generation's bytes are dealt with. What is drained may be closed, and does not count as backlog.
@@ -230,11 +262,32 @@ impl Files {
         }
     }
 
+    /// Whether a compressed copy is being looked through, so that not all is known yet.
+    #[must_use]
+    pub fn is_searching(&self) -> bool {
+        !self.unpacking.is_empty()
+    }
+
+    /// These sets were followed before, even if nothing is known of a file of theirs any more: what is there now was written
+    /// since, and is read from its first byte.
+    pub fn were_followed<'a>(&mut self, names: impl Iterator<Item = &'a str>) {
+        for name in names {
+            for set in self.sets.iter_mut().filter(|set| set.name == name) {
+                set.fresh = false;
+            }
+        }
+    }
+
     /// Drops a generation that has ended and whose bytes are all settled. False if it has to be remembered longer, in the
     /// ledger too: it is the newest rotated copy of its path, which tells after a restart what is newer. When a further
     /// rotation supersedes it, another `Ended` asks to forget it again.
     pub fn forget(&mut self, id: GenerationId) -> bool {
-        if self.is_newest_rotated(id) {
+        let tells = self
+            .generations
+            .get(&id)
+            .and_then(|generation| self.slots[generation.slot].as_ref())
+            .is_some_and(|slot| slot.meant || self.has_siblings(slot));
+        if tells && self.is_newest_rotated(id) {
             if self
                 .generations
                 .get(&id)
@@ -265,29 +318,30 @@ impl Files {
             }
             slot.remember(Past {
                 node: generation.node,
+                born_ns: generation.born_ns,
                 head: generation.identity.head,
+                sums: generation.sums,
                 size: generation.size,
             });
         }
         true
     }
 
-    /// Whether it is the last that was rotated away from its path; later ones that were deleted say nothing.
+    /// Whether it is the last that was rotated away from its path, or the last of those that were not deleted since.
     pub(super) fn is_newest_rotated(&self, id: GenerationId) -> bool {
-        let deleted = State::Detached { deleted: true };
-        self.generations
+        let later = self
+            .generations
             .get(&id)
             .and_then(|generation| self.slots[generation.slot].as_ref())
             .and_then(|slot| {
                 let at = slot.detached.iter().position(|&other| other == id)?;
                 Some(&slot.detached[at + 1..])
-            })
-            .is_some_and(|later| {
-                later
-                    .iter()
-                    .filter_map(|id| self.generations.get(id))
-                    .all(|generation| generation.state == deleted)
-            })
+            });
+        let is_deleted =
+            |id: &GenerationId| self.generations.get(id).is_none_or(|g| g.is_deleted());
+        later.is_some_and(|later| {
+            later.is_empty() || (!is_deleted(&id) && later.iter().all(is_deleted))
+        })
     }
 
     pub(super) fn is_followed(&self, index: usize) -> bool {

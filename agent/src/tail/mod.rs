@@ -11,10 +11,12 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::account::{GenerationId, Head, Identity, Lost, Span};
+use crate::account::{GenerationId, Head, Identity, Lost, Print, Span};
 use crate::discover::PatternError;
 
 mod backlog;
+mod checksums;
+mod compare;
 mod copies;
 mod descriptors;
 mod detached;
@@ -33,6 +35,7 @@ mod slots;
 mod source;
 mod survey;
 mod truncation;
+mod unpack;
 
 #[cfg(test)]
 mod tests;
@@ -95,6 +98,8 @@ pub struct Known {
     pub id: GenerationId,
     /// As it was last reported.
     pub identity: Identity,
+    /// As it was last told by [`Files::print`].
+    pub print: Print,
     /// The name of its set: the first pattern.
     pub set: String,
     /// Where it was last.
@@ -122,7 +127,8 @@ pub enum Sight {
         path: PathBuf,
         /// What tells it apart.
         identity: Identity,
-        /// Where to begin. If it is not resumed, the bytes before were there before the agent was to begin.
+        /// Where to begin. If it is not resumed, the bytes before are not to be sent: they were there before the agent was to begin, or
+        /// are accounted for in an earlier generation.
         from: u64,
         /// The ledger knows it: what is before `from` is accounted for.
         resumed: bool,
@@ -141,6 +147,13 @@ pub enum Sight {
         id: GenerationId,
         /// The new head.
         head: Head,
+    },
+    /// The times of its file are others, though nothing was written. What is to be remembered of it.
+    Printed {
+        /// Which one.
+        id: GenerationId,
+        /// The fingerprint.
+        print: Print,
     },
     /// It has another path now.
     Moved {

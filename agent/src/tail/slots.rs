@@ -110,6 +110,8 @@ impl Files {
             copying: None,
             copied: None,
             grew_at: Duration::ZERO,
+            begun: (Duration::ZERO, 0),
+            waits: None,
         });
         let members = self.members.entry(directory).or_default();
         members.slots.push(index);
@@ -147,6 +149,8 @@ impl Files {
             }
         }
         self.copying.remove(&index);
+        self.doubted.remove(&index);
+        self.forget_unpacked(index);
         self.clear(&slot.path);
     }
 }

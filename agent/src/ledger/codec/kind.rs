@@ -15,3 +15,4 @@ pub(super) const COUNTERS: u8 = 12;
 pub(super) const RETIRED: u8 = 13;
 pub(super) const CARRIED: u8 = 14;
 pub(super) const RECENT: u8 = 15;
+pub(super) const PRINTED: u8 = 16;

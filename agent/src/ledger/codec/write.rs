@@ -3,7 +3,7 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use crate::account::{Head, Identity, Part, Span};
+use crate::account::{Head, Identity, Part, Print, Span};
 use crate::ledger::fates;
 use crate::ledger::{Record, Totals};
 use crate::target::{GroupClass, Target};
@@ -36,6 +36,11 @@ pub(in crate::ledger) fn encode(record: &Record, out: &mut Vec<u8>) {
             to.byte(kind::IDENTIFIED);
             to.number(generation.0);
             to.head(*head);
+        }
+        Record::Printed { generation, print } => {
+            to.byte(kind::PRINTED);
+            to.number(generation.0);
+            to.print(print);
         }
         Record::Moved { generation, path } => {
             to.byte(kind::MOVED);
@@ -180,9 +185,27 @@ impl Writer<'_> {
         self.bytes(path.as_os_str().as_bytes());
     }
 
+    /// Bit 32 of the length says that the first position follows.
     fn head(&mut self, head: Head) {
-        self.number(u64::from(head.bytes));
+        let begins_later = u64::from(head.start > 0) << 32;
+        self.number(u64::from(head.bytes) | begins_later);
+        if head.start > 0 {
+            self.number(head.start);
+        }
         self.0.extend_from_slice(&head.hash.to_le_bytes());
+    }
+
+    fn print(&mut self, print: &Print) {
+        self.option(print.born_ns, Self::time);
+        self.option(print.modified_ns, Self::time);
+        self.number(print.base);
+        self.number(print.marks.len() as u64);
+        let mut from = print.base;
+        for mark in &print.marks {
+            self.number(mark.to.saturating_sub(from));
+            self.0.extend_from_slice(&mark.crc.to_le_bytes());
+            from = mark.to;
+        }
     }
 
     fn identity(&mut self, identity: &Identity) {

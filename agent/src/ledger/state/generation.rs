@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::account::{Fate, GenerationId, Identity, Span};
+use crate::account::{Fate, GenerationId, Identity, Print, Span};
 use crate::ledger::intervals::Intervals;
 use crate::ledger::{Carried, Totals};
 use crate::target::Target;
@@ -23,6 +23,7 @@ pub struct Gap {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Generation {
     pub(super) identity: Identity,
+    pub(super) print: Print,
     set: Arc<str>,
     pub(super) path: PathBuf,
     pub(super) target: Arc<Target>,
@@ -43,6 +44,7 @@ impl Generation {
     ) -> Self {
         Generation {
             identity,
+            print: Print::default(),
             set,
             path,
             target,
@@ -59,6 +61,12 @@ impl Generation {
     #[must_use]
     pub fn identity(&self) -> Identity {
         self.identity
+    }
+
+    /// What was read of it, and the times of its file.
+    #[must_use]
+    pub fn print(&self) -> &Print {
+        &self.print
     }
 
     /// The stable name of the set it belongs to.
@@ -144,6 +152,7 @@ impl Generation {
         Known {
             id,
             identity: self.identity,
+            print: self.print.clone(),
             set: Arc::clone(&self.set),
             path: self.path.clone(),
             target: Arc::clone(&self.target),

@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use super::desk::Desk;
 use crate::account::Lost;
+use crate::tail::slot::Stood;
 
 fn copytruncate(desk: &Desk, name: &str) {
     desk.copy(name, &format!("{name}.1"));
@@ -143,7 +144,13 @@ fn a_short_copy_in_the_inode_of_an_older_one_is_not_read_again() {
     desk.copy("a.log", "a.log.1");
     let inode = fs::metadata(desk.path("a.log.1")).unwrap().ino();
     let slot = desk.files.slots[0].as_mut().unwrap();
-    slot.baseline.insert(inode, Some(SystemTime::UNIX_EPOCH));
+    slot.baseline.insert(
+        inode,
+        Stood {
+            born_ns: Some(0),
+            ..Stood::default()
+        },
+    );
     desk.append("a.log", "between\n");
     let id = *desk.seen.keys().last().unwrap();
     assert!(desk.read(id));

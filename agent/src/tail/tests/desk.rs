@@ -216,6 +216,7 @@ impl Desk {
             Sight::Identified { id, head } => {
                 self.seen.get_mut(&id).unwrap().identity.head = head;
             }
+            Sight::Printed { .. } => {}
             Sight::Moved { id, path } => self.seen.get_mut(&id).unwrap().path = path,
             Sight::Ended { id, size } => {
                 self.seen.get_mut(&id).unwrap().ended = Some(size);
@@ -257,7 +258,7 @@ impl Desk {
                     seen.at += read.bytes as u64;
                     seen.size = seen.size.max(seen.at);
                     self.files.consumed(id, seen.at);
-                    if read.at_end || read.bytes == 0 {
+                    if read.at_end || (read.bytes == 0 && !self.is_packed(id)) {
                         break;
                     }
                 }
@@ -266,6 +267,11 @@ impl Desk {
             }
         }
         self.seen[&id].at > before
+    }
+
+    fn is_packed(&self, id: GenerationId) -> bool {
+        let generation = self.files.generations.get(&id);
+        generation.is_some_and(|g| matches!(g.source, crate::tail::generation::Source::Packed(_)))
     }
 
     /// Looks and reads until there is nothing more.
@@ -296,6 +302,12 @@ impl Desk {
             .map(|(&id, seen)| Known {
                 id,
                 identity: seen.identity,
+                print: self
+                    .files
+                    .generations
+                    .get(&id)
+                    .map(|generation| generation.print())
+                    .unwrap_or_default(),
                 set: self.sets[seen.set].patterns[0].clone(),
                 path: seen.path.clone(),
                 settled_to: seen.settled_to(),

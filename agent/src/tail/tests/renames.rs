@@ -55,7 +55,7 @@ fn an_old_writer_that_goes_on_after_the_rename_is_followed() {
 }
 
 #[test]
-fn a_rotated_file_ends_when_a_further_rotation_supersedes_it() {
+fn a_rotated_file_does_not_end_while_it_has_a_name() {
     let mut desk = Desk::new(&["a.log"]);
     for text in ["one\n", "two\n", "three\n"] {
         desk.append("a.log", text);
@@ -69,8 +69,18 @@ fn a_rotated_file_ends_when_a_further_rotation_supersedes_it() {
     for _ in 0..10 {
         desk.settle();
     }
-    let ended: Vec<_> = desk.seen.values().map(|seen| seen.ended).collect();
-    assert_eq!(ended, [Some(4), Some(4), None]);
+    let ended =
+        |desk: &Desk| -> Vec<Option<u64>> { desk.seen.values().map(|seen| seen.ended).collect() };
+    assert_eq!(ended(&desk), [Some(4), None, None]);
+    // `one` lost its name when `two` was renamed to it, but for its descriptor.
+    desk.append("a.log.2", "late\n");
+    desk.settle();
+    assert_eq!(desk.texts(), ["one\n", "two\nlate\n", "three\n"]);
+    desk.delete("a.log.2");
+    for _ in 0..10 {
+        desk.look_later();
+    }
+    assert_eq!(ended(&desk)[1], Some(9));
 }
 
 #[test]
@@ -146,9 +156,17 @@ fn a_deleted_file_is_read_to_its_end_while_it_is_held() {
     desk.append("a.log", "anew\n");
     desk.settle();
     assert_eq!(desk.texts(), ["one\ntwo\nthree\n", "anew\n"]);
-    desk.now += std::time::Duration::from_secs(61);
-    desk.settle();
-    assert_eq!(desk.seen.values().next().unwrap().ended, Some(14));
+    for _ in 0..10 {
+        desk.now += std::time::Duration::from_secs(61);
+        desk.settle();
+    }
+    let first = |desk: &Desk| desk.seen.values().next().unwrap().ended;
+    assert_eq!(first(&desk), None, "its writer holds it");
+    drop(writer);
+    for _ in 0..20 {
+        desk.look_later();
+    }
+    assert_eq!(first(&desk), Some(14));
 }
 
 #[test]
