@@ -109,6 +109,13 @@ impl Doorbell {
         std::mem::take(&mut rung)
     }
 
+    /// Whether nothing rang since the last call of [`Doorbell::take`].
+    #[cfg(test)]
+    pub(crate) fn is_silent(&self) -> bool {
+        let rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
+        rung.is_silent()
+    }
+
     /// Begins to watch a directory. What happened before the call is not told.
     pub(crate) fn watch(&mut self, directory: &Path) -> Result<(), Unwatched> {
         let watcher = match &mut self.watcher {

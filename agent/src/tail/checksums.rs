@@ -80,9 +80,16 @@ impl Checksums {
         }
         let mut from = self.to();
         let mut hasher = self.hasher();
+        // Of a long read, positions close to its end are marked as if it had been several.
+        let last = end.saturating_sub(ENDS_MAX as u64 * END_BYTES_MIN);
         while from < end {
             let power = (from + 1).next_power_of_two();
-            let to = power.min(end);
+            let near = if from < last {
+                last
+            } else {
+                (from / END_BYTES_MIN + 1) * END_BYTES_MIN
+            };
+            let to = power.min(near).min(end);
             hasher.update(&bytes[(from - at) as usize..(to - at) as usize]);
             self.mark(to, hasher.clone().finalize());
             from = to;
@@ -191,7 +198,9 @@ impl Checksums {
         let mark = Mark { to, crc };
         let before = self.marks.len().checked_sub(2).map(|at| self.marks[at].to);
         match self.marks.last_mut() {
-            Some(last) if !is_kept(last.to) && to - before.unwrap_or(self.base) < END_BYTES_MIN => {
+            Some(last)
+                if !is_kept(last.to) && to - before.unwrap_or(self.base) <= END_BYTES_MIN =>
+            {
                 *last = mark;
             }
             _ => self.marks.push(mark),

@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::compare;
+use super::compare::{self, Agreement, COMPARED_BYTES_MAX};
 use super::files::Files;
 use super::generation::{Source, State};
 use super::identity::Beginning;
@@ -204,7 +204,7 @@ impl Files {
             .collect();
         let mut undecided = HashSet::new();
         for sibling in &siblings {
-            match self.is_packed_known(index, sibling) {
+            match self.is_known(index, sibling) {
                 Soon::Now(false) => {}
                 Soon::Now(true) => _ = judged.insert((sibling.stat.node, sibling.stat.modified)),
                 Soon::Later => _ = undecided.insert(sibling.stat.node),
@@ -326,12 +326,29 @@ impl Files {
         }
     }
 
-    /// Whether a packed copy is one of a generation that is followed or was. What was read of it may be more than what the
+    /// Whether a copy is one of a generation that is followed or was, though in another file. What was read of it may be more than what the
     /// copy has, which was made before that.
-    fn is_packed_known(&mut self, index: usize, sibling: &Sibling) -> Soon<bool> {
-        if sibling.packing != Some(Packing::Gzip) {
-            return Soon::Now(false);
+    fn is_known(&mut self, index: usize, sibling: &Sibling) -> Soon<bool> {
+        match sibling.packing {
+            Some(Packing::Gzip) => self.is_packed_known(index, sibling),
+            Some(Packing::Unreadable(_)) => Soon::Now(false),
+            None if self.by_node.contains_key(&sibling.stat.node) => Soon::Now(false),
+            None => {
+                let Ok((file, stat)) = sibling.open() else {
+                    return Soon::Now(false);
+                };
+                let is_of = |content: &Contents<'_>| {
+                    let (head, sums) = (content.head, content.sums);
+                    stat.size <= sums.to()
+                        && compare::compare(&file, stat.size, head, sums, COMPARED_BYTES_MAX)
+                            .is_ok_and(Agreement::tells)
+                };
+                Soon::Now(self.contents(index).iter().any(is_of))
+            }
         }
+    }
+
+    fn is_packed_known(&mut self, index: usize, sibling: &Sibling) -> Soon<bool> {
         let Some(slot) = self.slots[index].as_ref() else {
             return Soon::Now(false);
         };
@@ -350,12 +367,11 @@ impl Files {
         {
             return Soon::Now(true);
         }
-        let Some(beginning) = sibling.beginning() else {
-            return Soon::Now(false);
-        };
+        let beginning = sibling.beginning();
         let may_be = |content: &Contents<'_>| {
+            let begins = |beginning| compare::may_be(beginning, content.head);
             (content.head.bytes > 0 || !content.sums.is_empty())
-                && compare::may_be(&beginning, content.head)
+                && beginning.as_ref().is_none_or(begins)
         };
         if !contents.iter().any(may_be) {
             return Soon::Now(false);

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use super::directories::Members;
 use super::generation::{Generation, Source, State};
-use super::looking::REWRITTEN_AFTER;
 use super::siblings::Version;
 use super::slot::{Past, Slot};
 use super::unpack::{Unpacked, Unpacking};
@@ -23,6 +22,9 @@ use crate::discover::watch::Doorbell;
 
 /// A file that grew within this is looked at each tick.
 pub(super) const ACTIVE: Duration = Duration::from_secs(1);
+/// A file that may have been written anew is looked at again after this.
+const DOUBTED_LOOK: Duration = Duration::from_millis(100);
+
 /// One set, compiled.
 #[derive(Debug)]
 pub(super) struct Set {
@@ -243,7 +245,7 @@ impl Files {
         let doubted = if self.doubted.is_empty() {
             Duration::MAX
         } else {
-            self.last_look + REWRITTEN_AFTER
+            self.last_look + DOUBTED_LOOK
         };
         let copying = self.copying_look(self.last_look);
         let copying = copying.map_or(Duration::MAX, |pause| self.last_look + pause);

@@ -19,8 +19,10 @@ use crate::account::{GenerationId, Identity, Print};
 use crate::discover::stat::Stat;
 
 /// A file that was written without growing is looked at again after this: by then its writer has made it longer, if it was
-/// about to.
-pub(super) const REWRITTEN_AFTER: Duration = Duration::from_millis(50);
+/// about to. A file system's journal may keep it waiting between the two.
+const REWRITTEN_AFTER: Duration = Duration::from_secs(1);
+/// Longer content that did not change is not taken to be written anew: it is a log's, whose lines bear times, not a report's.
+const REWRITTEN_BYTES_MAX: u64 = 64 * 1024;
 /// What was written is told by inotify within this, or not at all.
 const TOLD_WITHIN: Duration = Duration::from_secs(5);
 
@@ -103,11 +105,16 @@ impl Files {
         };
         let suspect = std::mem::take(&mut generation.suspect);
         let (size, head_bytes) = (generation.size, generation.identity.head.bytes as usize);
-        let told = matches!(generation.rewritten, Rewritten::Untold(modified, until)
-            if modified == stat.modified && now < until)
-            && self.slots[index]
-                .as_ref()
-                .is_some_and(|slot| self.written.contains(&slot.path));
+        let told = match generation.rewritten {
+            Rewritten::No => false,
+            Rewritten::Perhaps(..) => true,
+            Rewritten::Untold(modified, until) => {
+                let told = modified == stat.modified && now < until;
+                told && self.slots[index]
+                    .as_ref()
+                    .is_some_and(|slot| self.written.contains(&slot.path))
+            }
+        };
         let touched = stat.modified != generation.modified || told;
         let was_quiet = now >= generation.grew_at + ACTIVE;
         let drained = generation.is_drained();
@@ -144,7 +151,7 @@ impl Files {
                 return;
             }
         }
-        if touched && drained && stat.size == size && size > 0 {
+        if touched && drained && stat.size == size && (1..=REWRITTEN_BYTES_MAX).contains(&size) {
             match self.rewriting(index, id, stat, now) {
                 Rewriting::No => {}
                 Rewriting::Perhaps => {

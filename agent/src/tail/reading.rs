@@ -11,7 +11,7 @@ use nix::sys::uio::preadv;
 
 use super::compare::{Agreement, COMPARED_BYTES_MAX, GLANCED_BYTES_MAX, compare};
 use super::files::Files;
-use super::generation::{Generation, Source, State};
+use super::generation::{Generation, Rewritten, Source, State};
 use super::identity::{ANCHOR_BYTES, Beginning, HEAD_BYTES_MAX, hash_of, read_full_at};
 use super::siblings::anchor_stands;
 use super::source::{Extent, extent_at};
@@ -232,7 +232,10 @@ fn read_generation(
         generation.modified = stat.modified;
         generation.unprinted = true;
     }
-    generation.size = generation.size.max(written_end);
+    if written_end > generation.size {
+        generation.size = written_end;
+        generation.rewritten = Rewritten::No;
+    }
     Ok(Outcome::Bytes(Read {
         bytes: written,
         at_end: !full || ahead,

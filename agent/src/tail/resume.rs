@@ -55,6 +55,7 @@ struct Place {
     path: PathBuf,
     stat: Stat,
     born_ns: Option<i64>,
+    /// Of a compressed copy.
     beginning: Option<Beginning>,
     taken: bool,
 }
@@ -65,7 +66,7 @@ impl Place {
             path: sibling.path.clone(),
             stat: sibling.stat,
             born_ns: sibling.born_ns(),
-            beginning: sibling.beginning(),
+            beginning: sibling.packing.and_then(|_| sibling.beginning()),
             taken: false,
             sibling: Some(sibling),
         }
@@ -79,7 +80,7 @@ impl Place {
             path: path.to_path_buf(),
             stat,
             born_ns: source::born_ns(&file),
-            beginning: Beginning::of(&file).ok(),
+            beginning: None,
             taken: taken(stat.node),
         })
     }
@@ -315,9 +316,6 @@ impl Files {
                 whole: agreement.is_whole(bytes, head, &sums),
             })
         };
-        let Some(beginning) = &place.beginning else {
-            return told(Agreement::Unknown, place.stat.size);
-        };
         let sibling = match &place.sibling {
             Some(sibling) if sibling.packing.is_some() => sibling,
             _ => {
@@ -327,7 +325,9 @@ impl Files {
                 return told(agreement.unwrap_or(Agreement::Unknown), bytes);
             }
         };
-        if !may_be(beginning, head) || (head.bytes == 0 && sums.is_empty()) {
+        let begins = |beginning| may_be(beginning, head);
+        let may_be = place.beginning.as_ref().is_none_or(begins);
+        if !may_be || (head.bytes == 0 && sums.is_empty()) {
             return told(Agreement::Differs, 0);
         }
         match self.unpacked(index, sibling) {

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{ErrorKind, Read as _};
+use std::io::ErrorKind;
 use std::ops::Bound;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ use super::identity::{Beginning, HEAD_BYTES_MAX, read_full_at};
 use super::rotation::{self, Packing, Rank, Ranked};
 use super::slot::{Slot, Stood};
 use super::source;
-use super::unpack::{PIECE_BYTES, Unpacked, Unpacking};
+use super::unpack::{self, PIECE_BYTES, Unpacked, Unpacking};
 use crate::account::Head;
 use crate::discover::directories::name_of;
 use crate::discover::stat::{FileTime, Node, Stat};
@@ -55,23 +55,12 @@ impl Sibling {
         source::born_ns_at(&self.path)
     }
 
-    /// Its first bytes, as far as a head covers them. None where it can't be read.
+    /// Its first bytes, as far as a head covers them. None where they can't be read, or only after many NULs.
     pub(super) fn beginning(&self) -> Option<Beginning> {
         let file = source::open(&self.path).ok()?;
         match self.packing {
             None => Beginning::of(&file).ok(),
-            Some(Packing::Gzip) => {
-                let mut bytes = Vec::with_capacity(HEAD_BYTES_MAX);
-                let decoder = flate2::read::MultiGzDecoder::new(file);
-                // Damage further on does not spoil what was read before it.
-                let _ = decoder.take(HEAD_BYTES_MAX as u64).read_to_end(&mut bytes);
-                let start = bytes.iter().position(|&byte| byte != 0)?;
-                bytes.drain(..start);
-                Some(Beginning {
-                    start: start as u64,
-                    bytes,
-                })
-            }
+            Some(Packing::Gzip) => unpack::beginning(&file),
             Some(Packing::Unreadable(_)) => None,
         }
     }

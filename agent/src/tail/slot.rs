@@ -122,20 +122,7 @@ impl Slot {
     /// a copy from a lower layer is given a new birth time, and with hard links even a new inode, when it is renamed: its size and the
     /// time of its last write stay. So they do when it is compressed, but for the size.
     pub(super) fn was_there(&self, sibling: &Sibling) -> bool {
-        let (stat, packed) = (&sibling.stat, sibling.packing.is_some());
-        let as_written = |stood: &Stood| stood.modified == stat.modified && stood.size == stat.size;
-        let by_inode = self.baseline.get(&sibling.inode).is_some_and(|stood| {
-            as_written(stood)
-                || match (stood.born_ns, sibling.born_ns()) {
-                    (Some(then), Some(now)) => then == now,
-                    // The inode has to do.
-                    _ => stood.size <= stat.size,
-                }
-        });
-        by_inode
-            || self.baseline.values().any(|stood| {
-                as_written(stood) || (packed && keeps_time(stood.modified, stat.modified))
-            })
+        was_there(&self.baseline, sibling)
     }
 
     /// Whether one more generation may begin in the file now.
@@ -152,6 +139,23 @@ impl Slot {
     }
 }
 
+fn was_there(baseline: &HashMap<u64, Stood>, sibling: &Sibling) -> bool {
+    let (stat, packed) = (&sibling.stat, sibling.packing.is_some());
+    let as_written = |stood: &Stood| stood.modified == stat.modified && stood.size == stat.size;
+    let by_inode = baseline.get(&sibling.inode).is_some_and(|stood| {
+        as_written(stood)
+            || match (stood.born_ns, sibling.born_ns()) {
+                (Some(then), Some(now)) => then == now,
+                // The inode has to do.
+                _ => stood.size <= stat.size,
+            }
+    });
+    by_inode
+        || baseline
+            .values()
+            .any(|stood| as_written(stood) || (packed && keeps_time(stood.modified, stat.modified)))
+}
+
 /// Whether the time of a compressed copy is that of the file it was made of. gzip keeps all of it; what sets it by older calls keeps
 /// microseconds, or seconds.
 fn keeps_time(plain: FileTime, packed: FileTime) -> bool {
@@ -161,4 +165,61 @@ fn keeps_time(plain: FileTime, packed: FileTime) -> bool {
         _ => 1,
     };
     plain.0 == packed.0 && plain.1 / grain == packed.1 / grain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tail::rotation::{Packing, Rank};
+
+    #[test]
+    fn the_time_of_a_compressed_copy_is_that_of_its_file_as_far_as_it_was_kept() {
+        let plain = (1_700_000_000, 123_456_789);
+        for kept in [plain, (plain.0, 123_456_000), (plain.0, 0)] {
+            assert!(keeps_time(plain, kept), "{kept:?}");
+        }
+        for other in [
+            (plain.0 + 1, 0),
+            (plain.0, 123_456_788),
+            (plain.0, 123_457_000),
+        ] {
+            assert!(!keeps_time(plain, other), "{other:?}");
+        }
+    }
+
+    /// overlayfs, measured on Linux 6.1: a rename of a lower file gives it a new birth time, or with hard links a new inode.
+    #[test]
+    fn an_old_copy_is_known_in_another_inode_or_with_another_birth() {
+        let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
+        let path = folder.path().join("a.log.1");
+        std::fs::write(&path, "old\n").unwrap_or_else(|error| panic!("{error}"));
+        let stat = Stat::at(&path).unwrap_or_else(|error| panic!("{error}"));
+        let sibling = Sibling {
+            path,
+            inode: stat.node.1,
+            stat,
+            rank: Rank::Number(1),
+            packing: None,
+        };
+        let stood = Stood {
+            born_ns: Some(1),
+            modified: stat.modified,
+            size: stat.size,
+        };
+        for inode in [stat.node.1, stat.node.1 + 1] {
+            assert!(was_there(&HashMap::from([(inode, stood)]), &sibling));
+        }
+        let other = Stood {
+            modified: (1, 1),
+            ..stood
+        };
+        assert!(!was_there(&HashMap::from([(stat.node.1, other)]), &sibling));
+        let mut packed = Sibling {
+            packing: Some(Packing::Gzip),
+            inode: 7,
+            ..sibling
+        };
+        packed.stat.size = 1;
+        assert!(was_there(&HashMap::from([(stat.node.1, stood)]), &packed));
+    }
 }

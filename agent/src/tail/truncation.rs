@@ -231,9 +231,9 @@ impl Files {
                 break;
             };
             let head = generation.identity.head;
-            if !sibling
+            if sibling
                 .beginning()
-                .is_some_and(|beginning| may_be(&beginning, head))
+                .is_some_and(|beginning| !may_be(&beginning, head))
             {
                 continue;
             }

@@ -125,6 +125,20 @@ impl Unpacking {
     }
 }
 
+/// The first bytes of the content, as far as a head covers them; `None` if there are only NULs in the first piece of it.
+pub(crate) fn beginning(file: &File) -> Option<Beginning> {
+    let mut pass = Unpacking::of(file, Vec::new()).ok()?;
+    for _ in 0..PIECE_BYTES / STEP_BYTES as u64 {
+        // Damage further on does not spoil what was read before it.
+        let ended = pass.go_on(1);
+        let found = ended.as_ref().unwrap_or(&pass.found);
+        if found.beginning.bytes.len() >= HEAD_BYTES_MAX || ended.is_some() {
+            return Some(found.beginning.clone());
+        }
+    }
+    None
+}
+
 /// What the last eight bytes of a gzip file say of its last member (RFC 1952): the checksum of its content, and the lower half of
 /// its length. All that there is to know where it is the only member, as gzip and logrotate make it.
 pub(crate) fn trailer(file: &File, file_bytes: u64) -> Option<(u32, u32)> {
