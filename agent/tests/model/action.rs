@@ -9,6 +9,8 @@ use crate::service::Fault;
 use crate::world::{Setting, World};
 
 pub(crate) const FILES: usize = 3;
+/// The fewest that the configuration allows.
+const OPEN_FILES: usize = 8;
 const HOUR_MS: i64 = 3_600_000;
 
 /// A kind of thing that can happen, besides what always can.
@@ -60,6 +62,8 @@ pub(crate) enum Action {
         lines: usize,
         repeat: usize,
     },
+    /// A line is written into each of the other logs, so that the agent has to let go of some.
+    Crowd,
     /// The last line is written once more, to the letter.
     Again { file: usize },
     /// Half a line is written. The rest follows with whatever is done next to the file.
@@ -308,6 +312,7 @@ fn of_kind(kind: Kind) -> Vec<(u32, BoxedStrategy<Action>)> {
             ),
         ],
         Kind::Inodes => vec![
+            (3, Just(Action::Crowd).boxed()),
             (3, file().prop_map(|file| Action::Delete { file }).boxed()),
             (
                 1,
@@ -376,7 +381,10 @@ pub(crate) fn setting(kinds: &[Kind]) -> Setting {
     }
     if has(Kind::Inodes) {
         setting.place = Place::Disk;
-        setting.open_files = Some(2);
+        setting.open_files = Some(OPEN_FILES);
+        setting
+            .manners
+            .resize(FILES + 2 * OPEN_FILES, Manners::default());
     }
     if has(Kind::Overlay) {
         setting.place = Place::Overlay;
@@ -398,6 +406,11 @@ pub(crate) fn perform(world: &mut World, action: Action) -> Result<(), TestCaseE
             lines,
             repeat,
         } => world.host.write(file, lines, repeat),
+        Action::Crowd => {
+            for other in FILES..world.setting.manners.len() {
+                world.host.write(other, 1, 1);
+            }
+        }
         Action::Again { file } => world.host.again(file),
         Action::Half { file } => world.host.half(file),
         Action::Rename { file } => world.host.rename(file),

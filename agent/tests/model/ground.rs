@@ -65,9 +65,15 @@ impl Ground {
         for log in 0..3 {
             for (name, line) in [("log", "of the image"), ("log.1", "older, of the image")] {
                 let path = folder("lower").join(format!("{log}.{name}"));
-                fs::write(path, format!("2026-11-01T00:00:00Z {line}, {log}\n")).unwrap();
+                fs::write(path, format!("2026-11-22T06:00:00Z {line}, {log}\n")).unwrap();
             }
         }
+        // One has a second name in the image: its inode changes with the first write.
+        let (linked, name) = (
+            folder("lower").join("2.log"),
+            folder("lower").join("2.name"),
+        );
+        fs::hard_link(linked, name).unwrap();
         let options = format!(
             "lowerdir={},upperdir={},workdir={}",
             folder("lower").display(),

@@ -100,6 +100,8 @@ pub(crate) struct Host {
     pub(crate) stamps_are_true: bool,
     /// The agent runs.
     pub(crate) agent_runs: bool,
+    /// The agent may hold all of them open.
+    pub(crate) all_are_open: bool,
     root: PathBuf,
     logs: Vec<Log>,
     bodies: Vec<Body>,
@@ -115,6 +117,7 @@ impl Host {
             true_ms: BASE_MS,
             stamps_are_true: false,
             agent_runs: false,
+            all_are_open: true,
             root: root.to_owned(),
             logs: Vec::new(),
             bodies: Vec::new(),
@@ -339,8 +342,10 @@ impl Host {
             };
             let begun = !self.bodies[live].lines.is_empty() || self.logs[log].half.is_some();
             self.bodies[live].known = begun;
-            self.bodies[live].open = true;
+            self.bodies[live].open = self.all_are_open;
             self.bodies[live].cut.clear();
+            let lines = &self.bodies[live].lines;
+            self.books.seen(lines);
         }
         for body in &self.bodies {
             if body.open {

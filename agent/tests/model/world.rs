@@ -150,6 +150,7 @@ impl World {
         };
         let mut host = Host::new(root, &setting.manners);
         host.stamps_are_true = setting.stamps_are_true;
+        host.all_are_open = setting.open_files.is_none();
         let mut world = Self {
             host,
             settings,
