@@ -187,10 +187,7 @@ impl Rotated {
             Reopen::Never | Reopen::Late => String::new(),
         };
         // None goes but by `rotate 0`: what the agent does not have was lost by the agent.
-        let block = format!(
-            "rotate 1000\nmissingok\n{}\n{script}\n",
-            lines(&directives)
-        );
+        let block = format!("rotate 1000\nmissingok\n{}\n{script}\n", lines(&directives));
         let pattern = folder.join("*.log").display().to_string();
         Self {
             logrotate: Logrotate::of(program, &control, &pattern, &block),

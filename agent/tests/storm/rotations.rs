@@ -20,12 +20,16 @@ use crate::support::lines::ACCESS_BYTES;
 use crate::support::rotate::Version;
 use crate::support::writer::Written;
 
+/// How long, unless `STORM_SECONDS` says otherwise.
+const SECONDS: u64 = 10;
 /// Into all logs together.
 const LINES_PER_S: u64 = 5_000;
 /// So long nothing may change before the agent counts as having come to rest.
 const REST: Duration = Duration::from_secs(3);
 /// It has to come to rest within this.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// A dated name is given once a second.
+const NAMES_APART_MS: u64 = 1_100;
 /// A late program takes so long at most.
 const LATE: Duration = Duration::from_millis(80);
 
@@ -56,6 +60,8 @@ struct Row {
     /// Events that are parts of lines, as they stand at the end of a copy.
     torn: u64,
     may_destroy: bool,
+    /// Of all events, as they stood in their files.
+    came_bytes: u64,
 }
 
 impl Row {
@@ -106,6 +112,8 @@ fn storm(name: &'static str, of: &[Combination], until: Until, kills: Kills, see
         .iter()
         .map(|rotated| Followed::access(rotated.folder.join("*.log"), GROUP, &rotated.stream))
         .collect();
+    // So many logs that are rotated so often are no usual host's: none of them is to be given up.
+    ground.setup.limits = "backlog_files = 10000";
     ground.start();
     let logs = all
         .iter()
@@ -143,9 +151,8 @@ fn storm(name: &'static str, of: &[Combination], until: Until, kills: Kills, see
         .iter()
         .map(|it| row(&ground, it, &written, kills))
         .collect();
-    let complaints: Vec<_> = ground.said().lines().map(str::to_owned).collect();
     print(&rows, &all, &turns, killed);
-    let account = ground.account();
+    let (account, said) = (ground.account(), ground.said());
     ground.terminate();
     println!("account: {account:?}");
     let wrong: Vec<&str> = rows
@@ -153,29 +160,21 @@ fn storm(name: &'static str, of: &[Combination], until: Until, kills: Kills, see
         .filter(|row| !row.is_right())
         .map(|row| row.stream.as_str())
         .collect();
-    assert!(
-        wrong.is_empty(),
-        "{name}: not right: {wrong:?}; the agent said: {complaints:#?}"
-    );
-    let destroyed: u64 = rows.iter().map(|row| row.destroyed).sum();
-    let all_bytes: u64 = written.iter().map(|written| written.bytes).sum();
-    // What arrived is called shipped, to the byte, and no more is called lost than was destroyed.
-    assert_eq!(
-        account.shipped + account.lost,
-        account.seen - account.filtered,
-        "{account:?}"
-    );
-    assert!(
-        account.lost <= destroyed * ACCESS_BYTES as u64,
-        "{account:?}: {destroyed} lines were destroyed"
-    );
-    assert!(
-        account.shipped + destroyed * ACCESS_BYTES as u64 >= all_bytes,
-        "{account:?}"
-    );
+    assert!(wrong.is_empty(), "{name}: not right: {wrong:?}; {said}");
+    // Of what was under way when it was killed, and is gone, the agent can't know whether it arrived.
+    if kills == Kills::None {
+        let came: u64 = rows.iter().map(|row| row.came_bytes).sum();
+        assert_eq!(account.shipped, came, "{account:?}");
+        let destroyed: u64 = rows.iter().map(|row| row.destroyed).sum();
+        let destroyed_bytes = destroyed * ACCESS_BYTES as u64;
+        assert!(
+            account.lost <= destroyed_bytes,
+            "{account:?}: {destroyed} lines were destroyed"
+        );
+    }
 }
 
-/// Rotates every second combination, each at most once in two seconds, since a dated name is given once a second.
+/// Rotates every second combination.
 fn rotate(
     all: &[Rotated],
     turns: &[AtomicU64],
@@ -201,7 +200,11 @@ fn rotate(
                 println!("{}: logrotate said {said}", all[at].stream);
             }
             turns[at].store(done + 1, Ordering::Release);
-            *due = Instant::now() + Duration::from_millis(random.random_range(1100..4000));
+            let pause = match until {
+                Until::Rotations(_) => NAMES_APART_MS,
+                Until::Seconds(_) => random.random_range(NAMES_APART_MS..3 * NAMES_APART_MS),
+            };
+            *due = Instant::now() + Duration::from_millis(pause);
             rested = false;
         }
         if rested {
@@ -259,9 +262,12 @@ fn come_to_rest(ground: &Ground) {
 fn row(ground: &Ground, rotated: &Rotated, written: &[Written], kills: Kills) -> Row {
     let mut checker = Checker::default();
     let left = Left::of(&[&rotated.folder, &rotated.old]);
-    let mut torn = 0;
+    let (mut torn, mut came_bytes) = (0, 0);
     ground.endpoint.each_event(GROUP, &rotated.stream, |event| {
-        torn += u64::from(left.torn.contains(event.message));
+        let is_torn = left.torn.contains(event.message);
+        torn += u64::from(is_torn);
+        // What ends a file ends without a newline.
+        came_bytes += event.message.len() as u64 + u64::from(!is_torn);
         checker.take(event);
     });
     let is_mine = |written: &&Written| rotated.logs.iter().any(|log| log.writer == written.writer);
@@ -270,11 +276,16 @@ fn row(ground: &Ground, rotated: &Rotated, written: &[Written], kills: Kills) ->
     let missing = verdict.gaps.iter();
     let missing =
         missing.flat_map(|&(writer, from, to)| (from..to).map(move |line| (writer, line)));
-    let out_of_reach = kills == Kills::Some && rotated.combination.destroys != Destroys::Nothing;
+    let out_of_reach = match rotated.combination.destroys {
+        Destroys::Nothing => false,
+        Destroys::WhileDown => kills == Kills::Some,
+        Destroys::Between => true,
+    };
     let moved = Left::of(&[Path::new(&rotated.old)]);
     let (mut lost, mut destroyed) = (0, 0);
     for (writer, line) in missing {
-        // What was moved out of the folder that is followed while no agent ran is out of reach.
+        // What stands in another folder than the one that is followed, no agent can find: it was copied there, or moved while none ran
+        // that had it open.
         let reachable = left.holds(writer, line) && !(out_of_reach && moved.holds(writer, line));
         match reachable {
             true => lost += 1,
@@ -286,8 +297,9 @@ fn row(ground: &Ground, rotated: &Rotated, written: &[Written], kills: Kills) ->
         lost,
         destroyed,
         torn,
-        may_destroy: rotated.combination.destroys == Destroys::Between || out_of_reach,
+        may_destroy: out_of_reach,
         verdict,
+        came_bytes,
     }
 }
 
@@ -367,7 +379,7 @@ fn whatever_copies_loses_what_it_destroys_and_doubles_nothing() {
 #[test]
 fn every_rotation_at_once() {
     let some: Vec<Combination> = chosen().collect();
-    let seconds = number("STORM_SECONDS").unwrap_or(15);
+    let seconds = number("STORM_SECONDS").unwrap_or(SECONDS);
     storm(
         "rotations",
         &some,
