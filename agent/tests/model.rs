@@ -156,6 +156,11 @@ fn in_order() {
     hold(&[Kind::Order]);
 }
 
+#[test]
+fn in_order_over_rotations() {
+    hold(&[Kind::Succession]);
+}
+
 /// All kinds together, on each kind of ground.
 #[test]
 fn through_everything() {

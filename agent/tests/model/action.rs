@@ -6,7 +6,7 @@ use proptest::strategy::Union;
 use crate::ground::Place;
 use crate::host::{Made, Manners, Size};
 use crate::service::Fault;
-use crate::world::{Setting, World};
+use crate::world::{Order, Setting, World};
 
 pub(crate) const FILES: usize = 3;
 /// The fewest that the configuration allows.
@@ -36,10 +36,12 @@ pub(crate) enum Kind {
     Clock,
     /// Requests that overtake each other.
     Order,
+    /// The same, and what is written after a rotation comes after what was written before it.
+    Succession,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Kind; 10] = [
+    pub(crate) const ALL: [Kind; 11] = [
         Kind::Links,
         Kind::OwnOffset,
         Kind::Rotators,
@@ -50,6 +52,7 @@ impl Kind {
         Kind::Overlay,
         Kind::Clock,
         Kind::Order,
+        Kind::Succession,
     ];
 }
 
@@ -228,7 +231,7 @@ fn of_kind(kind: Kind) -> Vec<(u32, BoxedStrategy<Action>)> {
             (2, file().prop_map(|file| Action::LinkAway { file }).boxed()),
             (1, late()),
         ],
-        Kind::OwnOffset | Kind::Order => vec![(2, slow_copy())],
+        Kind::OwnOffset | Kind::Order | Kind::Succession => vec![(2, slow_copy())],
         Kind::Rotators => vec![
             (
                 2,
@@ -374,7 +377,7 @@ pub(crate) fn setting(kinds: &[Kind]) -> Setting {
         // Where there is one kind, all logs are of it; else each has its own.
         *manners = Manners {
             own_offset: has(Kind::OwnOffset) && (alone || log == 1),
-            unstamped: (has(Kind::Clock) || has(Kind::Order)) && log == 0,
+            unstamped: (has(Kind::Clock) || has(Kind::Order) || has(Kind::Succession)) && log == 0,
             banner: has(Kind::Beginnings) && (alone || log == 1),
             linked: has(Kind::Links) && log == FILES - 1,
         };
@@ -389,8 +392,14 @@ pub(crate) fn setting(kinds: &[Kind]) -> Setting {
     if has(Kind::Overlay) {
         setting.place = Place::Overlay;
     }
-    setting.overtaking = has(Kind::Order);
-    setting.order = has(Kind::Order);
+    let in_order = has(Kind::Order) || has(Kind::Succession);
+    setting.overtaking = in_order;
+    // Who writes on in what was rotated away writes two files at a time.
+    let late = has(Kind::Rotators) || has(Kind::Compressed) || has(Kind::Links);
+    setting.order = match has(Kind::Succession) && !late {
+        true => Some(Order::OfLogs),
+        false => in_order.then_some(Order::OfFiles),
+    };
     setting.stamps_are_true = has(Kind::Clock);
     setting
 }

@@ -49,6 +49,8 @@ struct Body {
     known: bool,
     /// What was kept of it when it was cut, until somebody looked. If it grows before, nobody can tell where it was cut.
     cut: Vec<LineId>,
+    /// What was rewritten with the same bytes under the eyes of the agent, until it looked. If it ends before, the next one can't tell.
+    untold: Vec<LineId>,
 }
 
 impl Body {
@@ -204,6 +206,7 @@ impl Host {
         let lines = std::mem::take(&mut self.bodies[body].lines);
         self.bodies[body].known = false;
         self.bodies[body].cut.clear();
+        self.bodies[body].untold.clear();
         self.books.release(&lines);
     }
 
@@ -344,6 +347,7 @@ impl Host {
             self.bodies[live].known = begun;
             self.bodies[live].open = self.all_are_open;
             self.bodies[live].cut.clear();
+            self.bodies[live].untold.clear();
             let lines = &self.bodies[live].lines;
             self.books.seen(lines);
         }
@@ -361,6 +365,8 @@ impl Host {
         self.books.forget(power);
         for body in 0..self.bodies.len() {
             self.bodies[body].open = false;
+            let untold = std::mem::take(&mut self.bodies[body].untold);
+            self.books.excuse(&untold);
             if !self.bodies[body].is_readable() {
                 self.clear(body);
             }

@@ -6,7 +6,7 @@ use baker_agent::status::{Account, Status};
 use proptest::prelude::*;
 
 use crate::books::{Key, Line};
-use crate::world::World;
+use crate::world::{Order, World};
 
 /// How long after it was written a line may be stamped with the time of its reading: the longest back-off, and the longest time that
 /// an agent is down in a history.
@@ -20,8 +20,8 @@ pub(crate) fn all(world: &World, status: &Status) -> Result<(), TestCaseError> {
     let arrived = arrived(world);
     once_each(world, &arrived)?;
     account(world, &arrived, status)?;
-    if world.setting.order {
-        order(world)?;
+    if let Some(of) = world.setting.order {
+        order(world, of)?;
     }
     if world.setting.stamps_are_true {
         stamps(world)?;
@@ -135,8 +135,8 @@ fn account(
     Ok(())
 }
 
-/// Lines of one file whose stamps do not fall come back in the order in which they were written.
-fn order(world: &World) -> Result<(), TestCaseError> {
+/// Lines of one file (or of one log) whose stamps do not fall come back in the order in which they were written.
+fn order(world: &World, of: Order) -> Result<(), TestCaseError> {
     let counts = world.host.books.counts();
     // Where each line stands in what its stream shows.
     let mut places: HashMap<(&str, Option<i64>), (usize, i64)> = HashMap::new();
@@ -151,7 +151,11 @@ fn order(world: &World) -> Result<(), TestCaseError> {
     for line in lines {
         // One that reads as another can't be told from it.
         if counts[&line.key].written == 1 {
-            files.entry(line.body).or_default().push(line);
+            let file = match of {
+                Order::OfFiles => line.body,
+                Order::OfLogs => line.log,
+            };
+            files.entry(file).or_default().push(line);
         }
     }
     for lines in files.values() {
@@ -165,7 +169,7 @@ fn order(world: &World) -> Result<(), TestCaseError> {
                 // Where the time of reading is the stamp, it falls with the clock that was read.
                 let falls = match time {
                     Some(_) => stamp < earlier,
-                    None => line.true_ms > before.true_ms && stamp < earlier && world.jump_ms != 0,
+                    None => stamp < earlier && world.jumped,
                 };
                 prop_assert!(
                     falls || place > at,

@@ -30,6 +30,15 @@ const LOOKED_AFTER_MS: u64 = 1_500;
 /// How long a call takes at most, before it is taken and after.
 const LATENCY_MAX_MS: u64 = 200;
 
+/// What has to come back in the order in which it was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// The lines of each file.
+    OfFiles,
+    /// The lines of each log, whatever files they were written to one after the other.
+    OfLogs,
+}
+
 /// What kind of world it is.
 #[derive(Debug, Clone)]
 pub(crate) struct Setting {
@@ -43,8 +52,8 @@ pub(crate) struct Setting {
     pub(crate) hold: Duration,
     /// Calls are under way before the service takes them, and overtake each other.
     pub(crate) overtaking: bool,
-    /// The service is asked whether lines come back in the order in which they were written.
-    pub(crate) order: bool,
+    /// What has to come back in the order in which it was written.
+    pub(crate) order: Option<Order>,
     /// Lines bear the right time, whatever the host's clock says.
     pub(crate) stamps_are_true: bool,
 }
@@ -58,7 +67,7 @@ impl Default for Setting {
             // A line that is written in halves is one line, however long the second half takes.
             hold: Duration::from_secs(1 << 30),
             overtaking: false,
-            order: false,
+            order: None,
             stamps_are_true: false,
         }
     }
@@ -93,6 +102,8 @@ pub(crate) struct World {
     pub(crate) now: Now,
     /// By how much the host's clock is off.
     pub(crate) jump_ms: i64,
+    /// It was set while something was written.
+    pub(crate) jumped: bool,
     /// So many bytes the agent said to be in doubt, and counts as lost.
     pub(crate) doubtful_bytes: u64,
 }
@@ -165,6 +176,7 @@ impl World {
                 unix_ms: BASE_MS,
             },
             jump_ms: 0,
+            jumped: false,
             doubtful_bytes: 0,
             ground,
             setting,
@@ -261,6 +273,7 @@ impl World {
     /// The host's clock is off by so much more.
     pub(crate) fn jump(&mut self, ms: i64) {
         self.jump_ms += ms;
+        self.jumped = true;
         self.set_clock(self.now.monotonic);
     }
 

@@ -209,6 +209,7 @@ impl Host {
             Size::Longer => lines + 3,
         };
         let manners = self.logs[log].manners;
+        let old = fs::read(&self.logs[log].path).unwrap();
         self.clear(live);
         let mut bytes = Vec::new();
         if manners.banner && count > 0 {
@@ -227,6 +228,7 @@ impl Host {
             writeln!(bytes, "{}", key.0).unwrap();
             self.note(log, live, key);
         }
+        self.tell_apart(live, &old, &bytes);
         let mut file = File::create(&self.logs[log].path).unwrap();
         file.write_all(&bytes).unwrap();
         stamp(&file, self.unix_ms);
@@ -234,6 +236,17 @@ impl Host {
         let mut options = File::options();
         options.append(true);
         self.logs[log].main.file = Some(options.open(&self.logs[log].path).unwrap());
+    }
+
+    /// Of what was rewritten in place with bytes that stood there before, nobody may be able to tell that it was written once more: if it is
+    /// the beginning of what was there, it may have been cut; if it is all of it, it may have been touched while nobody looked.
+    fn tell_apart(&mut self, body: usize, old: &[u8], new: &[u8]) {
+        let lines = self.bodies[body].lines.clone();
+        if old == new && self.agent_runs {
+            self.bodies[body].untold = lines;
+        } else if old.starts_with(new) {
+            self.books.excuse(&lines);
+        }
     }
 
     /// A short report, to the letter the same each time.
@@ -250,11 +263,7 @@ impl Host {
         );
         let bytes = format!("{}\n", key.0);
         let path = self.logs[log].target.clone();
-        // Nobody can tell this from a touch, a second after the file was last looked at.
-        let untold = how == Made::InPlace && !self.agent_runs && {
-            let lines = &self.bodies[old].lines;
-            lines.len() == 1 && self.books.lines[lines[0]].key == key
-        };
+        let before = fs::read(&path).unwrap();
         let body = match how {
             Made::InPlace => {
                 self.clear(old);
@@ -284,8 +293,8 @@ impl Host {
         let id = self.books.write(key, log, body, self.true_ms);
         self.books.hold(&[id]);
         self.bodies[body].lines.push(id);
-        if untold {
-            self.books.excuse(&[id]);
+        if how == Made::InPlace {
+            self.tell_apart(body, &before, bytes.as_bytes());
         }
         self.reopen_at(log, body);
         if how == Made::Renamed {
