@@ -9,7 +9,7 @@ help:
 	@echo "make dist    the agent's packages: .deb, tarball, checksums, for Ubuntu 18.04 and newer"
 	@echo "make test-dist    the same, and their tests: the binary, the packages, and their life on a host of the lab"
 	@echo "make rehearse    an instance of provision/app through half an hour without a network (REHEARSE_SECONDS)"
-	@echo "make storm   the agent for ten minutes under everything at once (STORM_SECONDS, STORM_SEED)"
+	@echo "make storm   the agent for twice ten minutes under everything at once (STORM_SECONDS, STORM_SEED)"
 	@echo "make bench   print measurements as ratios against a yardstick of the same run"
 	@echo "make check   formatting, lints, documentation, dependency audit"
 
@@ -54,9 +54,10 @@ rehearse: deps-test
 	cargo build --package baker-agent
 	$(AS_ROOT) cargo test --package baker --test shipping -- --ignored --nocapture
 
-# The release build, so that peak memory is what a host would see.
+# The release build, so that peak memory is what a host would see. First everything but logrotate's directives, then all of those.
 storm: deps-test
-	STORM_SECONDS=$${STORM_SECONDS:-600} $(AS_ROOT) cargo test --package baker-agent --test storm --release -- everything_at_once --nocapture
+	STORM_SECONDS=$${STORM_SECONDS:-600} $(AS_ROOT) cargo test --package baker-agent --test storm --release -- \
+		everything_at_once every_rotation_at_once --nocapture --test-threads=1
 
 # The baker in the development profile: it is built already, and optimises what a bake spends its time in. The agent as it is released.
 bench: deps-bench

@@ -100,6 +100,24 @@ if [ "${#missing[@]}" -gt 0 ]; then
     fi
 fi
 
+# The logrotate of the hosts that are baked, whose libraries Debian has, too. Ubuntu keeps its archive; the content is pinned here.
+bionic_logrotate=http://archive.ubuntu.com/ubuntu/pool/main/l/logrotate/logrotate_3.11.0-0.1ubuntu1_amd64.deb
+bionic_logrotate_sha256=7e3ddaba91f40115337042afd94352b157e9c31cf02fc6da6237f6a6ff7c4405
+if [ "$purpose" = test ] && [ "$(uname -m)" = x86_64 ]; then
+    into=${CARGO_TARGET_DIR:-target}/logrotate-3.11
+    if [ ! -x "$into/usr/sbin/logrotate" ]; then
+        package=$(mktemp)
+        if curl --silent --show-error --fail --max-time 60 --output "$package" "$bionic_logrotate" &&
+            echo "$bionic_logrotate_sha256  $package" | sha256sum --check --status; then
+            mkdir -p "$into"
+            dpkg-deb --extract "$package" "$into"
+        else
+            echo "logrotate 3.11 can't be fetched from $bionic_logrotate: rotations are tested with this machine's alone"
+        fi
+        rm -f "$package"
+    fi
+fi
+
 python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
     fail "needs Python 3.10 or newer as python3, because what is installed from PyPI does: moto, which keeps the lab's records, or the linker (this is $(python3 --version))"
 if [ "$(id -u)" != 0 ] && [ "$purpose" != dist ]; then

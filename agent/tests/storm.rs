@@ -5,12 +5,20 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "storm/combinations.rs"]
+mod combinations;
 #[path = "storm/faults.rs"]
 mod faults;
 #[path = "storm/files.rs"]
 mod files;
 #[path = "storm/host.rs"]
 mod host;
+#[path = "storm/left.rs"]
+mod left;
+#[path = "storm/rotations.rs"]
+mod rotations;
+#[path = "storm/scribe.rs"]
+mod scribe;
 #[path = "storm/storm.rs"]
 mod storm;
 mod support;

@@ -15,7 +15,7 @@ use crate::support::agent::{Followed, Program, Running, Setup};
 use crate::support::check::{Checker, Verdict};
 use crate::support::endpoint::{Endpoint, Options};
 use crate::support::meter::{self, Reading};
-use crate::support::rotate::Logrotate;
+use crate::support::rotate::{Logrotate, Version};
 use crate::support::wait;
 use crate::support::writer::{self, Plan, Turn, Written};
 
@@ -558,7 +558,7 @@ fn rotations(bench: &Bench<'_>, table: &mut Table, name: &str, turn: Turn) {
 
 /// The same by the real logrotate, which the writer does not wait for.
 fn logrotate(bench: &Bench<'_>, table: &mut Table) {
-    if Logrotate::program().is_none() {
+    if Version::Today.program().is_none() {
         table.row(
             bench.program.name(),
             "logrotate",

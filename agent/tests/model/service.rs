@@ -49,10 +49,13 @@ impl Fault {
     }
 }
 
+/// An event at rest. They are kept in the order of their arrival.
 #[derive(Debug, Clone)]
-struct Stored {
-    unix_ms: i64,
-    message: String,
+pub(crate) struct Stored {
+    pub(crate) unix_ms: i64,
+    pub(crate) message: String,
+    /// When it arrived, by the service's clock.
+    pub(crate) taken_ms: i64,
     shown: Duration,
 }
 
@@ -61,8 +64,6 @@ pub(crate) struct Service {
     groups: BTreeSet<String>,
     streams: BTreeMap<(String, String), Vec<Stored>>,
     faults: VecDeque<Fault>,
-    /// All that was ever taken, by message and time.
-    pub(crate) arrived: BTreeMap<(String, i64), usize>,
 }
 
 fn failure(kind: FailureKind) -> Failure {
@@ -81,6 +82,15 @@ impl Service {
 
     pub(crate) fn heal(&mut self) {
         self.faults.clear();
+    }
+
+    /// Each stream as GetLogEvents shows it: by time, events of one time by their arrival.
+    pub(crate) fn shown(&self) -> impl Iterator<Item = Vec<&Stored>> {
+        self.streams.values().map(|stream| {
+            let mut events: Vec<&Stored> = stream.iter().collect();
+            events.sort_by_key(|event| event.unix_ms);
+            events
+        })
     }
 
     pub(crate) fn create_group(&mut self, target: &Target) -> Result<(), Failure> {
@@ -175,11 +185,12 @@ impl Service {
                     .unwrap_or(FailureKind::NotFound),
             ));
         };
+        let taken_ms = unix_ms;
         for (unix_ms, message) in events.into_iter().take(take.0) {
-            *self.arrived.entry((message.clone(), unix_ms)).or_default() += 1;
             stream.push(Stored {
                 unix_ms,
                 message,
+                taken_ms,
                 shown: now + HIDDEN,
             });
         }

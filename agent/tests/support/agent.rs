@@ -27,6 +27,8 @@ pub(crate) struct Setup {
     pub(crate) flush: Option<Duration>,
     /// How long a stream may take to show what was sent; `None` is the agent's default.
     pub(crate) settle: Option<Duration>,
+    /// What stands in `[limits]`.
+    pub(crate) limits: &'static str,
     /// What stands in `[metrics]` besides the endpoint; `None` measures nothing.
     pub(crate) metrics: Option<&'static str>,
 }
@@ -67,6 +69,7 @@ impl Setup {
             files,
             flush: None,
             settle: None,
+            limits: "",
             metrics: None,
         }
     }
@@ -90,6 +93,7 @@ impl Setup {
         if let Some(settle) = self.settle {
             writeln!(text, "settle = \"{}ms\"", settle.as_millis()).unwrap();
         }
+        writeln!(text, "[limits]\n{}", self.limits).unwrap();
         if let Some(metrics) = self.metrics {
             writeln!(text, "[metrics]\nendpoint_url = {:?}", self.endpoint).unwrap();
             writeln!(text, "{metrics}").unwrap();

@@ -174,7 +174,7 @@ impl Endpoint {
             .collect()
     }
 
-    /// All events of a stream.
+    /// All events of a stream, in the order in which the service gives them: by time, those of one time by their arrival.
     pub(crate) fn each_event(&self, group: &str, stream: &str, mut each: impl FnMut(Arrived<'_>)) {
         #[derive(Deserialize)]
         struct Line<'a> {
@@ -184,11 +184,13 @@ impl Endpoint {
             message: Cow<'a, str>,
         }
         let answer = self.ask("GET", &format!("events?group={group}&stream={stream}"), "");
-        for line in answer.split(|&byte| byte == b'\n') {
-            if line.is_empty() {
-                continue;
-            }
-            let line: Line<'_> = serde_json::from_slice(line).unwrap();
+        let lines = answer.split(|&byte| byte == b'\n');
+        let mut lines: Vec<Line<'_>> = lines
+            .filter(|line| !line.is_empty())
+            .map(|line| serde_json::from_slice(line).unwrap())
+            .collect();
+        lines.sort_by_key(|line| line.ts);
+        for line in lines {
             each(Arrived {
                 stamp_ms: line.ts,
                 taken_us: line.ingested_us,

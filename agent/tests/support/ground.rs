@@ -231,11 +231,17 @@ impl Ground {
         }
         let totals = &status["totals"];
         let number = |value: &Value| value.as_u64().unwrap_or_default();
+        let sum = |value: &Value| {
+            let reasons = value.as_object().into_iter().flatten();
+            reasons.map(|(_, bytes)| number(bytes)).sum()
+        };
         Account {
             seen: number(&totals["seen_bytes"]),
             shipped: number(&totals["shipped_bytes"]),
             pending: number(&totals["pending_bytes"]),
             lost_copytruncate: number(&totals["lost_bytes"]["copytruncate"]),
+            lost: sum(&totals["lost_bytes"]),
+            filtered: sum(&totals["filtered_bytes"]),
         }
     }
 }
@@ -247,4 +253,8 @@ pub(crate) struct Account {
     pub(crate) shipped: u64,
     pub(crate) pending: u64,
     pub(crate) lost_copytruncate: u64,
+    /// For whatever reason.
+    pub(crate) lost: u64,
+    /// For whatever reason.
+    pub(crate) filtered: u64,
 }

@@ -59,48 +59,88 @@ pub(crate) fn truncate(path: &Path) {
     file.set_len(0).unwrap();
 }
 
-/// A configuration and a state file of their own for the machine's logrotate.
+/// Which logrotate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Version {
+    /// This machine's.
+    Today,
+    /// 3.11, which Ubuntu 18.04 has; `scripts/deps.sh` fetches it.
+    Bionic,
+}
+
+impl Version {
+    /// The program, where there is one.
+    pub(crate) fn program(self) -> Option<PathBuf> {
+        let here = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let places = match self {
+            Version::Today => vec![
+                "/usr/sbin/logrotate".into(),
+                "/usr/bin/logrotate".into(),
+                "/sbin/logrotate".into(),
+            ],
+            Version::Bionic => vec![
+                here.with_file_name("logrotate-3.11")
+                    .join("usr/sbin/logrotate"),
+            ],
+        };
+        places.into_iter().find(|path: &PathBuf| {
+            // Its libraries may be of other versions here.
+            let said = Command::new(path).arg("--version").output();
+            said.is_ok_and(|said| said.status.success())
+        })
+    }
+}
+
+/// A configuration and a state file of their own for a logrotate.
 #[derive(Debug)]
 pub(crate) struct Logrotate {
+    program: PathBuf,
     config: PathBuf,
     state: PathBuf,
 }
 
 impl Logrotate {
-    /// `options` are lines of a logrotate block, such as `copytruncate`.
+    /// This machine's. `options` are lines of a logrotate block, such as `copytruncate`.
     pub(crate) fn new(folder: &Path, pattern: &str, options: &[&str]) -> Self {
-        let config = folder.join("logrotate.conf");
-        let text = format!(
-            "{pattern} {{\n  rotate {KEPT}\n  su root root\n  missingok\n  {}\n}}\n",
-            options.join("\n  ")
-        );
-        fs::write(&config, text).unwrap();
-        let state = folder.join("logrotate.state");
-        Self { config, state }
+        let program = Version::Today
+            .program()
+            .expect("logrotate is not installed; `make test` installs it");
+        let text = format!("  rotate {KEPT}\n  missingok\n  {}", options.join("\n  "));
+        Self::of(&program, folder, pattern, &text)
     }
 
-    /// The program, where there is one.
-    pub(crate) fn program() -> Option<PathBuf> {
-        [
-            "/usr/sbin/logrotate",
-            "/usr/bin/logrotate",
-            "/sbin/logrotate",
-        ]
-        .into_iter()
-        .map(PathBuf::from)
-        .find(|path| path.exists())
+    /// Of one program, with this block.
+    pub(crate) fn of(program: &Path, folder: &Path, pattern: &str, block: &str) -> Self {
+        let config = folder.join("logrotate.conf");
+        let text = format!("{pattern} {{\n  su root root\n{block}\n}}\n");
+        fs::write(&config, text).unwrap();
+        let state = folder.join("logrotate.state");
+        let program = program.to_owned();
+        Self {
+            program,
+            config,
+            state,
+        }
     }
 
     /// Rotates now, whatever the age.
     pub(crate) fn force(&self) {
-        let program = Self::program().expect("logrotate is not installed; `make test` installs it");
-        let output = Command::new(program)
-            .arg("--force")
+        let said = self.run(true);
+        assert!(said.is_ok(), "logrotate failed: {said:?}");
+    }
+
+    /// Rotates what is to be rotated, or all of it, and tells what it complained about.
+    pub(crate) fn run(&self, force: bool) -> Result<(), String> {
+        let output = Command::new(&self.program)
+            .args(force.then_some("--force"))
             .arg("--state")
             .arg(&self.state)
             .arg(&self.config)
             .output()
             .unwrap();
-        assert!(output.status.success(), "logrotate failed: {output:?}");
+        match output.status.success() {
+            true => Ok(()),
+            false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+        }
     }
 }
