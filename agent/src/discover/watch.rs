@@ -109,11 +109,11 @@ impl Doorbell {
         std::mem::take(&mut rung)
     }
 
-    /// Whether nothing rang since the last call of [`Doorbell::take`].
+    /// Whether this path rang since the last call of [`Doorbell::take`].
     #[cfg(test)]
-    pub(crate) fn is_silent(&self) -> bool {
+    pub(crate) fn has_rung(&self, path: &Path) -> bool {
         let rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
-        rung.is_silent()
+        rung.paths.contains(path)
     }
 
     /// Begins to watch a directory. What happened before the call is not told.

@@ -366,6 +366,14 @@ impl Desk {
 }
 
 impl Desk {
+    /// Waits until inotify has told all that happened in the folder. It tells in order.
+    pub(super) fn await_news(&self) {
+        self.append("news", "all\n");
+        while !self.files.directories.bell.has_rung(&self.path("news")) {
+            std::thread::yield_now();
+        }
+    }
+
     /// A second passes, and there is one look; nothing is read.
     pub(super) fn look_later(&mut self) {
         self.now += Duration::from_secs(1);

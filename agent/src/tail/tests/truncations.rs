@@ -180,10 +180,7 @@ fn the_same_report_written_again_is_read_again_and_a_new_time_or_name_is_no_repo
     desk.settle();
     for round in 1..4 {
         fs::write(desk.path("a.log"), "OK\n").unwrap();
-        // The kernel's news of it come on another thread.
-        while desk.files.directories.bell.is_silent() {
-            std::thread::yield_now();
-        }
+        desk.await_news();
         for _ in 0..3 {
             desk.look_later();
         }
@@ -193,6 +190,7 @@ fn the_same_report_written_again_is_read_again_and_a_new_time_or_name_is_no_repo
     fs::hard_link(desk.path("a.log"), desk.path("other name")).unwrap();
     for seconds in 10..13 {
         touch(&desk, "a.log", seconds);
+        desk.await_news();
         for _ in 0..8 {
             desk.look_later();
         }
