@@ -34,6 +34,10 @@ const SLOWEST_LINK_BYTES_PER_S: u64 = 64 * 1024;
 /// For credentials alone, so that a dead metadata service is told as such, and not as a call that timed out.
 const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// For region and endpoint. The SDK asks the instance's metadata for the region where nothing else tells it, with a limit for each answer to
+/// begin, and none for it to end.
+const LOAD_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Comes before `AWS_ENDPOINT_URL`. The SDK knows it by itself; messages name it.
 const ENDPOINT_VARIABLE: &str = "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS";
 
@@ -221,6 +225,8 @@ impl Logs {
             // The default, and so not said: not everything that speaks this API knows classes.
             GroupClass::Standard => None,
             GroupClass::InfrequentAccess => Some(LogGroupClass::InfrequentAccess),
+            // The SDK's model is older than the class.
+            GroupClass::Essentials => Some(LogGroupClass::from("ESSENTIALS")),
         };
         self.call("CreateLogGroup", target, |watch| {
             self.client
@@ -361,7 +367,9 @@ pub(super) async fn load(
     if let Some(url) = endpoint_url {
         loader = loader.endpoint_url(url);
     }
-    Ok(loader.load().await)
+    tokio::time::timeout(LOAD_TIMEOUT, loader.load())
+        .await
+        .map_err(|_| ConnectError::NoRegion)
 }
 
 /// "The index of the last log event that is too old. This field is exclusive."

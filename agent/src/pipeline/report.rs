@@ -169,10 +169,11 @@ impl Engine {
         };
         let mut files = status::ledger::files(&self.books.state);
         let gone = status::ledger::gone(&self.books.state);
+        let streams = self.troubles_of_streams();
         for file in &mut files {
             let since = oldest.get(&GenerationId(file.generation));
             file.oldest_unshipped_ms = since.map(|since| age_ms(*since));
-            file.last_error = self.trouble_of(file);
+            file.last_error = self.trouble_of(file, &streams);
         }
         let complaints = self
             .troubles
@@ -203,18 +204,24 @@ impl Engine {
     }
 
     /// What is wrong with a file, or with where it goes.
-    fn trouble_of(&self, file: &FileStatus) -> Option<String> {
-        let standing = &self.troubles.standing;
-        let stream = stream_name(&file.stream, &file.group);
-        standing
-            .get(&file.path)
-            .or_else(|| {
-                standing
-                    .iter()
-                    .find(|(subject, _)| subject.ends_with(&stream))
-                    .map(|(_, message)| message)
-            })
-            .cloned()
+    fn trouble_of(&self, file: &FileStatus, streams: &BTreeMap<&str, &str>) -> Option<String> {
+        let stream = || {
+            let name = stream_name(&file.stream, &file.group);
+            streams.get(&*name).map(|message| (*message).to_owned())
+        };
+        let own = self.troubles.standing.get(&file.path).cloned();
+        own.or_else(|| (!streams.is_empty()).then(stream).flatten())
+    }
+
+    /// What is wrong with each stream, by its name: there may be as many complaints as files.
+    fn troubles_of_streams(&self) -> BTreeMap<&str, &str> {
+        let mut streams = BTreeMap::new();
+        for (subject, message) in &self.troubles.standing {
+            if let Some(at) = subject.find(STREAM) {
+                streams.entry(&subject[at..]).or_insert(message.as_str());
+            }
+        }
+        streams
     }
 
     /// Verifies the account.
@@ -243,6 +250,9 @@ fn subject(subject: &Subject) -> String {
     }
 }
 
+/// What a stream's name begins with, for people.
+const STREAM: &str = "log stream ";
+
 fn stream_name(stream: &str, group: &str) -> String {
-    format!("log stream {stream} of group {group}")
+    format!("{STREAM}{stream} of group {group}")
 }

@@ -20,6 +20,7 @@ fn permissions(class: GroupClass) -> &'static str {
         GroupClass::Standard => {
             "logs:GetLogEvents; if the group is of class INFREQUENT_ACCESS, logs:StartQuery and logs:GetQueryResults"
         }
+        GroupClass::Essentials => "logs:GetLogEvents, logs:StartQuery and logs:GetQueryResults",
         GroupClass::InfrequentAccess => "logs:StartQuery and logs:GetQueryResults",
     }
 }

@@ -6,6 +6,7 @@
 //! Events are kept in memory, at little more than the bytes of their messages, until the endpoint ends.
 
 // Leaves.
+mod insights;
 pub mod limits;
 mod names;
 mod pattern;

@@ -152,6 +152,7 @@ impl Said {
                 &[
                     ("standard", GroupClass::Standard),
                     ("infrequent_access", GroupClass::InfrequentAccess),
+                    ("essentials", GroupClass::Essentials),
                 ],
             ),
             start: table.one_of(

@@ -301,6 +301,7 @@ impl<'b> Reader<'b, '_> {
             class: match self.byte()? {
                 0 => GroupClass::Standard,
                 1 => GroupClass::InfrequentAccess,
+                2 => GroupClass::Essentials,
                 _ => return Err(Malformed("an unknown class")),
             },
         };

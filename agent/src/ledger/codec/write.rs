@@ -221,6 +221,7 @@ impl Writer<'_> {
         self.byte(match target.class {
             GroupClass::Standard => 0,
             GroupClass::InfrequentAccess => 1,
+            GroupClass::Essentials => 2,
         });
     }
 
