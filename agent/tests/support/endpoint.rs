@@ -47,6 +47,8 @@ pub(crate) enum Fault {
     Garbage,
     /// Answers late.
     Slow(Duration),
+    /// Takes the request late, by anything up to this: requests overtake each other.
+    Far(Duration),
 }
 
 /// A running endpoint. Ends when dropped.
@@ -101,6 +103,10 @@ impl Fault {
             Self::Garbage => Kind::Garbage,
             Self::Slow(time) => Kind::Delay {
                 ms: u64::try_from(time.as_millis()).unwrap(),
+            },
+            Self::Far(time) => Kind::DelayBefore {
+                ms: 0,
+                to_ms: Some(u64::try_from(time.as_millis()).unwrap()),
             },
         }
     }
@@ -174,7 +180,7 @@ impl Endpoint {
             .collect()
     }
 
-    /// All events of a stream.
+    /// All events of a stream, in the order in which the service gives them: by time, those of one time by their arrival.
     pub(crate) fn each_event(&self, group: &str, stream: &str, mut each: impl FnMut(Arrived<'_>)) {
         #[derive(Deserialize)]
         struct Line<'a> {
@@ -184,11 +190,13 @@ impl Endpoint {
             message: Cow<'a, str>,
         }
         let answer = self.ask("GET", &format!("events?group={group}&stream={stream}"), "");
-        for line in answer.split(|&byte| byte == b'\n') {
-            if line.is_empty() {
-                continue;
-            }
-            let line: Line<'_> = serde_json::from_slice(line).unwrap();
+        let lines = answer.split(|&byte| byte == b'\n');
+        let mut lines: Vec<Line<'_>> = lines
+            .filter(|line| !line.is_empty())
+            .map(|line| serde_json::from_slice(line).unwrap())
+            .collect();
+        lines.sort_by_key(|line| line.ts);
+        for line in lines {
             each(Arrived {
                 stamp_ms: line.ts,
                 taken_us: line.ingested_us,
