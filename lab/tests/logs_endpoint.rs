@@ -136,6 +136,58 @@ fn a_fault_takes_the_request_or_does_not_just_as_it_says() {
     assert_eq!(endpoint.messages("g", "s"), ["a"]);
 }
 
+/// An endpoint on which a PutLogEvents of `a` is under way that met `kind`, and its client.
+fn put_and_go(kind: Kind) -> (Endpoint, Client) {
+    let (endpoint, mut first) = with_stream(unsigned());
+    endpoint.set_faults(Script::put_log_events([(When::First(1), kind)]));
+    let body = batch(&["a"]).to_string();
+    let head = format!(
+        "POST / HTTP/1.1\r\nHost: logs\r\nX-Amz-Target: Logs_20140328.PutLogEvents\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    first.0.write_all(head.as_bytes()).unwrap();
+    let started = Instant::now();
+    while endpoint.faults_met() != [1] {
+        assert!(started.elapsed() < LIMIT);
+        std::thread::yield_now();
+    }
+    (endpoint, first)
+}
+
+#[test]
+fn a_request_that_is_delayed_before_it_is_taken_is_overtaken_and_one_whose_answer_is_delayed_is_not()
+ {
+    const LONG_MS: u64 = 3_600_000;
+    let before = Kind::DelayBefore {
+        ms: LONG_MS,
+        to_ms: None,
+    };
+    for (kind, expected) in [
+        (before, vec!["b"]),
+        (Kind::Delay { ms: LONG_MS }, vec!["a", "b"]),
+    ] {
+        let (endpoint, _first) = put_and_go(kind);
+        let mut second = Client::new(endpoint.address());
+        let answer = second.ask("PutLogEvents", &batch(&["b"])).unwrap();
+        assert_eq!(answer.status, 200);
+        assert_eq!(endpoint.messages("g", "s"), expected);
+    }
+}
+
+#[test]
+fn what_was_read_is_taken_even_if_its_client_has_gone() {
+    let (endpoint, first) = put_and_go(Kind::DelayBefore {
+        ms: 200,
+        to_ms: None,
+    });
+    drop(first);
+    let started = Instant::now();
+    while endpoint.messages("g", "s") != ["a"] {
+        assert!(started.elapsed() < LIMIT);
+        std::thread::yield_now();
+    }
+}
+
 #[test]
 fn a_fault_is_answered_with_the_code_of_its_name_and_takes_nothing() {
     for (kind, code) in [
@@ -401,7 +453,12 @@ impl Drop for Running {
 #[test]
 fn the_command_says_where_it_listens_takes_faults_and_ends_when_told() {
     let process = Command::new(env!("CARGO_BIN_EXE_lab"))
-        .args(["logs-endpoint", "--any-credentials"])
+        .args([
+            "logs-endpoint",
+            "--any-credentials",
+            "--latency-before",
+            "1ms..2ms",
+        ])
         .stdout(Stdio::piped())
         .spawn();
     let mut process = Running(process.unwrap());

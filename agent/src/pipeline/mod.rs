@@ -221,7 +221,13 @@ impl Engine {
             return Duration::ZERO;
         }
         // What is due can't be sealed without room: an answer makes some, and wakes the engine.
-        let sealing = self.batcher.next_due().filter(|_| self.shipping.room());
+        let is_free = |target: &Arc<Target>, first_ms, last_ms| {
+            self.shipping.is_free(target, first_ms, last_ms)
+        };
+        let sealing = self
+            .batcher
+            .next_due(is_free)
+            .filter(|_| self.shipping.room());
         let waits = [
             sealing,
             self.shipping.next_due(),
@@ -272,7 +278,10 @@ impl Engine {
         if self.draining {
             self.batcher.flush_all(now);
         } else if self.shipping.room() {
-            self.batcher.flush(now);
+            let shipping = &self.shipping;
+            self.batcher.flush(now, |target, first_ms, last_ms| {
+                shipping.is_free(target, first_ms, last_ms)
+            });
         }
         while self.shipping.room() {
             let Some(batch) = self.batcher.sealed() else {

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use crate::account::{Fate, GenerationId, Span};
-use crate::batch::Added;
+use crate::batch::{Added, When};
 use crate::clock::Now;
 use crate::frame::Next;
+use crate::stamp::{Origin, Stamp};
 use crate::target::Target;
 
 use super::Engine;
@@ -20,7 +21,7 @@ const STEP_BYTES: usize = 1024 * 1024;
 pub(super) struct Stash {
     target: Arc<Target>,
     span: Span,
-    unix_ms: i64,
+    when: When,
     /// Bytes that follow it are to be in another part.
     open: bool,
     message: String,
@@ -61,6 +62,10 @@ impl Engine {
             if let Some(source) = self.sources.get_mut(&id) {
                 source.queued = false;
             }
+            if self.is_behind(id) {
+                self.queue(id);
+                continue;
+            }
             match self.turn(id, now) {
                 Turn::More(bytes) => {
                     taken += bytes;
@@ -78,18 +83,21 @@ impl Engine {
         true
     }
 
+    /// Whether there are bytes to read of what stood at the same path before: they were written earlier.
+    fn is_behind(&self, id: GenerationId) -> bool {
+        let mut older = self.files.older(id).iter();
+        older.any(|older| self.sources.get(older).is_some_and(|older| older.queued))
+    }
+
     /// Offers the event that found no room. Tells whether none is left waiting.
     fn unstash(&mut self, now: Now) -> bool {
         let Some(stash) = self.stash.take() else {
             return true;
         };
-        match self.batcher.add(
-            &stash.target,
-            stash.span,
-            stash.unix_ms,
-            &stash.message,
-            now,
-        ) {
+        match self
+            .batcher
+            .add(&stash.target, stash.span, stash.when, &stash.message, now)
+        {
             Added::Full => {
                 self.stash = Some(stash);
                 false
@@ -167,7 +175,7 @@ impl Engine {
                     self.counts.framed(event.replaced, stamp.origin);
                     match self
                         .batcher
-                        .add(&source.target, span, stamp.unix_ms, &event.message, now)
+                        .add(&source.target, span, when(stamp), &event.message, now)
                     {
                         Added::Taken => {
                             sent = true;
@@ -189,7 +197,7 @@ impl Engine {
                             self.stash = Some(Stash {
                                 target,
                                 span,
-                                unix_ms: stamp.unix_ms,
+                                when: when(stamp),
                                 open: event.open,
                                 message,
                             });
@@ -232,5 +240,13 @@ impl Engine {
             (false, true) => Turn::Drained(position),
             (false, false) => Turn::More(position),
         }
+    }
+}
+
+/// A line without a time gets that of its reading from the batch that it goes into.
+fn when(stamp: Stamp) -> When {
+    match stamp.origin {
+        Origin::Own | Origin::Previous => When::At(stamp.unix_ms),
+        Origin::Read => When::Reading,
     }
 }

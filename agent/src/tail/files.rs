@@ -280,6 +280,16 @@ impl Files {
         }
     }
 
+    /// The generations that stood at the same path before this one, oldest first.
+    pub fn older(&self, id: GenerationId) -> &[GenerationId] {
+        let generation = self.generations.get(&id);
+        let slot = generation.and_then(|generation| self.slots.get(generation.slot)?.as_ref());
+        slot.map_or(&[], |slot| {
+            let before = slot.detached.iter().position(|&other| other == id);
+            &slot.detached[..before.unwrap_or(slot.detached.len())]
+        })
+    }
+
     /// Drops a generation that has ended and whose bytes are all settled. False if it has to be remembered longer, in the
     /// ledger too: it is the newest rotated copy of its path, which tells after a restart what is newer. When a further
     /// rotation supersedes it, another `Ended` asks to forget it again.

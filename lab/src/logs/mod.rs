@@ -21,7 +21,8 @@ pub(crate) mod wire;
 pub(crate) const TARGET: &str = "Logs_20140328";
 
 pub use crate::endpoint::{
-    AwsError, Config, Credentials, Endpoint, Kind, Note, Rule, Script, Settings, Stats, When,
+    AwsError, Config, Credentials, Endpoint, Kind, Latency, Note, Rule, Script, Settings, Stats,
+    When,
 };
 pub(crate) use operations::{Context, answer, put_answer, unknown};
 pub use store::{Batch, Held, Put, Rejected, Store, StoredEvent};
