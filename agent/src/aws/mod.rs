@@ -21,6 +21,7 @@ mod query;
 mod read_back;
 
 pub use access::Access;
+pub use clock::ServiceTime;
 pub(crate) use explain::causes;
 pub use failure::{Failure, FailureKind, RejectedInfo};
 pub use http::{Http, HttpError, Proxy};

@@ -176,6 +176,8 @@ pub struct FileSettings {
     pub format: Option<Format>,
     /// How stamps without a zone are meant.
     pub timezone: TimeZone,
+    /// That is the host's zone, which may change.
+    pub follows_host_zone: bool,
 }
 
 #[cfg(test)]

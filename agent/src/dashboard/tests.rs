@@ -408,6 +408,7 @@ fn a_file_without_a_stream_of_its_own_is_asked_for_both_kinds() {
         rules: crate::frame::Rules::default(),
         format: crate::stamp::Format::preset(format),
         timezone: jiff::tz::TimeZone::UTC,
+        follows_host_zone: false,
     };
     let mut grid = Grid::new("r");
     let files = [file("/a", "nginx-access"), file("/b", "syslog")];

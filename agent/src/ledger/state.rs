@@ -2,6 +2,7 @@
 
 mod contradiction;
 mod generation;
+mod refusals;
 mod sums;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ use super::{Intent, Landing, Record, Totals};
 
 pub use contradiction::Contradiction;
 pub use generation::{Gap, Generation};
+pub use refusals::Refusals;
 pub use sums::SetTotals;
 
 /// A generation that the ledger knows, as much of it as is needed to find it again.
@@ -64,6 +66,7 @@ pub struct State {
     next_generation: u64,
     next_batch: u64,
     events: u64,
+    refusals: Option<Refusals>,
 }
 
 impl State {
@@ -96,6 +99,21 @@ impl State {
                 )?;
                 self.add_generation(*generation, found)
             }
+            Record::Continued {
+                generation,
+                identity,
+                set,
+                path,
+                target,
+                from,
+                at_ms,
+            } => {
+                let mut found =
+                    Generation::new(*identity, Arc::clone(set), path.clone(), Arc::clone(target));
+                found.touch(*at_ms);
+                found.leave_out(*from)?;
+                self.add_generation(*generation, found)
+            }
             Record::Identified { generation, head } => {
                 self.generation_mut(*generation)?.identity.head = *head;
                 Ok(())
@@ -125,6 +143,12 @@ impl State {
             Record::Landed(landing) => self.land(landing),
             Record::Withdrawn { batch } => self.withdraw(*batch),
             Record::Settled { span, fate } => self.settle(*span, *fate),
+            Record::Refused { count, what, at_ms } => {
+                self.refusals
+                    .get_or_insert_with(|| Refusals::first(what, *at_ms))
+                    .add(*count);
+                Ok(())
+            }
             Record::Counters {
                 next_generation,
                 next_batch,
@@ -180,6 +204,7 @@ impl State {
         }
         records.extend(self.in_flight.values().cloned().map(Record::Intent));
         records.extend(self.history.snapshot());
+        records.extend(self.refusals.as_ref().map(Refusals::snapshot));
         records
     }
 
@@ -207,6 +232,12 @@ impl State {
                 what: "it is in flight but not known",
             }),
         }
+    }
+
+    /// What was refused since the ledger began: from then on the account does not hold, whatever it adds up to.
+    #[must_use]
+    pub fn refusals(&self) -> Option<&Refusals> {
+        self.refusals.as_ref()
     }
 
     /// Whether nothing was ever written down.

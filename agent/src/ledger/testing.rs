@@ -89,6 +89,11 @@ pub(super) fn next_record(state: &State, [kind, which, place, length]: Choices) 
                 generation,
                 target: target(length % 3),
             },
+            _ if length % 7 == 0 => Record::Refused {
+                count: u64::from(length / 7),
+                what: format!("number {which}"),
+                at_ms: i64::from(length),
+            },
             _ => found(state, which, length),
         },
         (11, Some(_), _) => state
@@ -119,18 +124,36 @@ pub(super) fn history(choices: &[Choices]) -> (Vec<Record>, Vec<State>) {
 }
 
 fn found(state: &State, which: u16, length: u16) -> Record {
-    Record::Found {
-        generation: GenerationId(state.next_generation()),
-        identity: Identity {
-            device: 2049,
-            inode: u64::from(which),
-            head: Head::default(),
+    let generation = GenerationId(state.next_generation());
+    let identity = Identity {
+        device: 2049,
+        inode: u64::from(which),
+        head: Head::default(),
+    };
+    let set = format!("/var/log/{}/*.log", which % 3).into();
+    let path = PathBuf::from("/var/log/app.log");
+    let target = target(which % 3);
+    let from = u64::from(length % 3) * 100;
+    let at_ms = 1_699_999_999_000;
+    match length % 5 {
+        0 => Record::Continued {
+            generation,
+            identity,
+            set,
+            path,
+            target,
+            from,
+            at_ms,
         },
-        set: format!("/var/log/{}/*.log", which % 3).into(),
-        path: PathBuf::from("/var/log/app.log"),
-        target: target(which % 3),
-        from: u64::from(length % 3) * 100,
-        at_ms: 1_699_999_999_000,
+        _ => Record::Found {
+            generation,
+            identity,
+            set,
+            path,
+            target,
+            from,
+            at_ms,
+        },
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod books;
 mod disown;
+mod losses;
 mod plan;
 mod read;
 mod recall;
@@ -19,6 +20,8 @@ mod reread;
 mod send;
 mod sights;
 mod source;
+mod time;
+mod unnamed;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::path::PathBuf;
@@ -28,7 +31,7 @@ use std::time::Duration;
 
 use crate::account::GenerationId;
 use crate::batch::{self, Batcher};
-use crate::clock::Now;
+use crate::clock::{Now, ServiceClock};
 use crate::config::Settings;
 use crate::host::Host;
 use crate::ledger::{self, Record, State};
@@ -39,6 +42,8 @@ use crate::target::Target;
 use books::Books;
 use plan::Plan;
 use source::Source;
+use time::Asking;
+use unnamed::Unnamed;
 
 #[cfg(test)]
 mod tests;
@@ -71,6 +76,8 @@ pub struct Engine {
     /// The doorbell rang since the last look.
     rung: Arc<AtomicBool>,
     sources: HashMap<GenerationId, Source>,
+    /// Generations that are not read because their stream has no name.
+    unnamed: Unnamed,
     /// Generations with bytes to read, in the order of their turns.
     ready: VecDeque<GenerationId>,
     /// Generations whose stream takes nothing at present: more of their lines would only take memory from the others.
@@ -87,6 +94,10 @@ pub struct Engine {
     /// When to deal with what the last life left under way, if any of it is left.
     recover_at: Option<Duration>,
     draining: bool,
+    clock: ServiceClock,
+    asking: Asking,
+    /// When the engine was last told the time, by the host's clock.
+    now: Now,
     troubles: report::Troubles,
     counts: report::Counts,
 }
@@ -137,7 +148,10 @@ impl Step {
         self.records.iter().any(|record| {
             matches!(
                 record,
-                Record::Intent(_) | Record::Found { .. } | Record::Identified { .. }
+                Record::Intent(_)
+                    | Record::Found { .. }
+                    | Record::Continued { .. }
+                    | Record::Identified { .. }
             )
         })
     }
@@ -184,6 +198,7 @@ impl Engine {
             files,
             rung,
             sources: HashMap::new(),
+            unnamed: Unnamed::default(),
             ready: VecDeque::new(),
             parked: Vec::new(),
             held: BTreeSet::new(),
@@ -196,13 +211,19 @@ impl Engine {
             books: Books::new(state),
             recover_at: Some(Duration::ZERO),
             draining: false,
+            clock: ServiceClock::trusting(),
+            asking: Asking::default(),
+            now,
             troubles: report::Troubles::default(),
             counts: report::Counts::new(now),
         })
     }
 
     /// One step along the line: looks at the files, reads what is there, seals what is due, and says what is to be sent.
+    ///
+    /// Here and elsewhere time is handed in by the host's clock; by the service's, as far as that is known, events are stamped and judged.
     pub fn step(&mut self, now: Now) -> Step {
+        let now = self.at(now);
         self.discover(now);
         let again = self.read(now);
         let calls = self.ship(now);
@@ -233,6 +254,8 @@ impl Engine {
             self.shipping.next_due(),
             self.held.first().map(|(due, _)| *due),
             self.recover_at,
+            self.books.losses.next_due(),
+            self.asking_due(),
         ];
         for due in waits.into_iter().flatten() {
             next = next.min(due);
@@ -293,6 +316,7 @@ impl Engine {
 
     /// From now on everything is sent as soon as it is read, and [`Engine::drained`] tells when nothing is left.
     pub fn drain(&mut self, now: Now) {
+        let now = self.at(now);
         self.draining = true;
         self.unpark();
         for sight in self.files.look_everywhere(now) {
@@ -301,7 +325,7 @@ impl Engine {
         self.shipping.drain(now);
     }
 
-    /// Whether all that is on the disk has been sent.
+    /// Whether there is nothing more that could be sent now.
     #[must_use]
     pub fn drained(&self) -> bool {
         self.ready.is_empty()
@@ -311,6 +335,18 @@ impl Engine {
             && self.shipping.outstanding() == 0
             && self.recover_at.is_none()
             && !self.files.is_searching()
+    }
+
+    /// How many bytes of what is followed have not been sent: those of unfinished lines, of files that can't be read and of streams
+    /// without a name among them.
+    #[must_use]
+    pub fn left_bytes(&self) -> u64 {
+        let is_followed = |id| self.sources.contains_key(&id) || self.unnamed.contains(id);
+        self.books
+            .state
+            .generations()
+            .filter(|(id, _)| is_followed(*id))
+            .fold(0, |sum, (_, known)| sum.saturating_add(known.pending()))
     }
 }
 

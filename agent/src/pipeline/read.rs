@@ -32,6 +32,11 @@ impl Stash {
     pub(super) fn generation(&self) -> GenerationId {
         self.span.generation
     }
+
+    /// The bytes that it holds.
+    pub(super) fn span(&self) -> Span {
+        self.span
+    }
 }
 
 /// Where a turn ended.
@@ -48,7 +53,7 @@ impl Engine {
     /// Gives every generation that has bytes its turns. Tells whether some are left over.
     pub(super) fn read(&mut self, now: Now) -> bool {
         self.batch(now);
-        if self.batcher.has_sealed() {
+        if self.batcher.has_sealed() || !self.has_time() {
             return false;
         }
         let mut taken = 0;
@@ -152,6 +157,7 @@ impl Engine {
             now.monotonic,
             &plan.rules,
         );
+        source.stamper.set_ahead(self.clock.ahead_ms(self.now));
         let bytes = &self.buffer[..read.bytes];
         let mut position = 0;
         let mut full = false;

@@ -30,7 +30,17 @@ pub enum Notice {
         /// What it was about.
         subject: String,
     },
+    /// Bytes that will never be sent, and that should have been.
+    Lost {
+        /// The file.
+        subject: String,
+        /// How many, and why.
+        message: String,
+    },
 }
+
+/// What complaints about the account itself are about.
+const ACCOUNT: &str = "account";
 
 /// Troubles that last, each told when it begins, when it changes, and when it is over.
 #[derive(Default)]
@@ -47,15 +57,16 @@ impl Troubles {
         }
     }
 
+    pub(super) fn stands(&self, subject: &str) -> bool {
+        self.standing.contains_key(subject)
+    }
+
     pub(super) fn clear(&mut self, subject: &str) {
         if let Some((subject, _)) = self.standing.remove_entry(subject) {
             self.news.push(Notice::Cleared { subject });
         }
     }
 }
-
-/// So much a clock may be off before people are told: well below what the service refuses.
-const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
 
 /// What is counted since the start.
 #[derive(Default)]
@@ -91,13 +102,26 @@ impl Counts {
 }
 
 impl Engine {
-    /// What is new to tell: troubles that began, changed or ended since the last call.
+    /// What is new to tell: troubles that began, changed or ended since the last call, and losses.
     pub fn notices(&mut self) -> Vec<Notice> {
-        if let Some(defect) = self.books.defects.pop() {
-            self.troubles.report(
-                "account".into(),
-                format!("it does not add up, please report this: {defect}"),
-            );
+        self.news(false)
+    }
+
+    /// The same at the end: nothing is left for later.
+    pub fn last_notices(&mut self) -> Vec<Notice> {
+        self.news(true)
+    }
+
+    fn news(&mut self, all: bool) -> Vec<Notice> {
+        if let Some(refusals) = self.books.state.refusals() {
+            // Said once: how many there were by now, `status` tells.
+            if !self.troubles.stands(ACCOUNT) {
+                self.troubles.report(ACCOUNT.into(), refusals.to_string());
+            }
+        }
+        for loss in self.books.losses.take(self.now.monotonic, all) {
+            let (subject, message) = (loss.subject, loss.message);
+            self.troubles.news.push(Notice::Lost { subject, message });
         }
         for complaint in self.shipping.complaints() {
             let subject = subject(&complaint.about);
@@ -107,25 +131,6 @@ impl Engine {
             }
         }
         std::mem::take(&mut self.troubles.news)
-    }
-
-    /// By how many milliseconds this host's clock is ahead of the service's.
-    pub fn clock_ahead(&mut self, ahead_ms: i64) {
-        const SUBJECT: &str = "this host's clock";
-        let off = Duration::from_millis(ahead_ms.unsigned_abs());
-        if off < CLOCK_TOLERANCE {
-            self.troubles.clear(SUBJECT);
-        } else if !self.troubles.standing.contains_key(SUBJECT) {
-            let direction = if ahead_ms > 0 { "ahead of" } else { "behind" };
-            self.troubles.report(
-                SUBJECT.into(),
-                format!(
-                    "it is {} {direction} CloudWatch's: lines without a time of their own are stamped wrong, signatures are \
-                     refused from five minutes on, and events from two hours ahead on; let chrony or systemd-timesyncd set it",
-                    humantime::format_duration(Duration::from_secs(off.as_secs()))
-                ),
-            );
-        }
     }
 
     /// The ledger can't be written, or can be again.
@@ -179,16 +184,19 @@ impl Engine {
             .troubles
             .standing
             .iter()
+            .filter(|(subject, _)| *subject != ACCOUNT)
             .map(|(subject, message)| format!("{subject}: {message}"))
             .collect();
-        Status::new(
+        let mut status = Status::new(
             self.host.instance_id.clone(),
             now.unix_ms,
             Some(running),
             files,
             gone,
             complaints,
-        )
+        );
+        status.judge(&self.books.state);
+        status
     }
 
     /// Since when each generation has bytes under way, on the monotonic clock.

@@ -73,10 +73,11 @@ impl Engine {
 
     /// ledger: an answer of the service, and what it settles.
     pub fn answer(&mut self, id: CallId, answer: Answer, now: Now) {
+        let now = self.at(now);
         self.unpark();
         for settled in self.shipping.answer(id, answer, now) {
             self.counts.shipped(&settled.batch);
-            let landing = landing(&settled.batch, settled.parts, now);
+            let landing = landing(&settled.batch, settled.parts, self.now);
             self.books.record(Record::Landed(landing));
             for part in &settled.batch.parts {
                 self.release(part.span.generation);
@@ -86,7 +87,7 @@ impl Engine {
     }
 }
 
-/// The outcome of a batch, for the ledger.
+/// The outcome of a batch, for the ledger; `now` by the host's clock.
 pub(super) fn landing(batch: &Batch, parts: Vec<Part>, now: Now) -> Landing {
     Landing {
         batch: batch.id,

@@ -11,6 +11,9 @@ use crate::host::{IdFrom, Tags};
 use crate::ship::{Answer, What};
 use crate::tail::Survey;
 
+mod account;
+mod time;
+
 const LINES: usize = 100;
 
 fn settings(folder: &Path) -> Settings {
@@ -238,7 +241,11 @@ fn an_event_that_waits_for_its_end_is_taken_from_the_copy() {
 }
 
 fn append(path: &Path, text: &str) {
-    let mut file = fs::OpenOptions::new().append(true).open(path).unwrap();
+    let mut file = fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .unwrap();
     file.write_all(text.as_bytes()).unwrap();
 }
 

@@ -11,6 +11,7 @@ use super::compare::{self, Agreement, COMPARED_BYTES_MAX};
 use super::files::Files;
 use super::generation::{Source, State};
 use super::identity::Beginning;
+use super::looking::Begin;
 use super::reading::head_stands;
 use super::rotation::{self, Packing, Ranked};
 use super::siblings::{Content, Contents, Sibling, Soon, is_prefix_of};
@@ -436,7 +437,7 @@ impl Files {
             ),
             Content::Packed(_) => (Source::Gone, State::Final),
         };
-        let id = self.adopt(index, &path, source, state, identity, 0);
+        let id = self.adopt(index, &path, source, state, identity, Begin::At(0));
         if let Some(generation) = self.generations.get_mut(&id) {
             generation.modified = stat.modified;
             generation.born_ns = source::born_ns(&file);

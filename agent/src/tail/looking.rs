@@ -310,9 +310,12 @@ impl Files {
         };
         let start = slot.start_at.take().map(|size| size.min(stat.size));
         let sums = goes_on.clone().map(|(_, sums)| sums);
-        let from = goes_on.map(|(from, _)| from).or(start).unwrap_or(0);
+        let begin = match goes_on {
+            Some((from, _)) => Begin::After(from),
+            None => Begin::At(start.unwrap_or(0)),
+        };
         slot.alias = false;
-        let seen = written_to(&file, from, stat.size);
+        let seen = written_to(&file, begin.from(), stat.size);
         let id = self.adopt(
             index,
             path,
@@ -323,7 +326,7 @@ impl Files {
                 inode: stat.node.1,
                 head: content.head(),
             },
-            from,
+            begin,
         );
         if let Some(Some(slot)) = self.slots.get_mut(index) {
             slot.current = Some(id);
@@ -463,7 +466,7 @@ impl Files {
         self.still_stands(id)
     }
 
-    /// A new generation, and its sight. What is before `from` is not to be sent.
+    /// A new generation, and its sight.
     pub(super) fn adopt(
         &mut self,
         index: usize,
@@ -471,11 +474,11 @@ impl Files {
         source: Source,
         state: State,
         identity: Identity,
-        from: u64,
+        begin: Begin,
     ) -> GenerationId {
         let id = GenerationId(self.next_id);
         self.next_id += 1;
-        self.take_in(id, index, path, source, state, identity, from, None);
+        self.take_in(id, index, path, source, state, identity, begin, None);
         id
     }
 
@@ -489,9 +492,9 @@ impl Files {
         state: State,
         identity: Identity,
     ) {
-        let from = known.settled_to;
+        let begin = Begin::After(known.settled_to);
         let (id, print) = (known.id, Some(&known.print));
-        self.take_in(id, index, path, source, state, identity, from, print);
+        self.take_in(id, index, path, source, state, identity, begin, print);
     }
 
     #[expect(clippy::too_many_arguments, reason = "all that makes a generation")]
@@ -503,9 +506,13 @@ impl Files {
         source: Source,
         state: State,
         identity: Identity,
-        from: u64,
+        begin: Begin,
         print: Option<&Print>,
     ) {
+        let (from, resumed) = match begin {
+            Begin::At(from) => (from, false),
+            Begin::After(from) => (from, true),
+        };
         let set = self.slots[index].as_ref().map_or(0, |slot| slot.set);
         let node = (identity.device, identity.inode);
         let sums = print.map_or_else(
@@ -555,7 +562,7 @@ impl Files {
             path: path.to_path_buf(),
             identity,
             from,
-            resumed: print.is_some(),
+            resumed,
         });
         self.generations.insert(id, generation);
     }
@@ -585,6 +592,23 @@ impl Files {
                 id,
                 path: path.to_path_buf(),
             });
+        }
+    }
+}
+
+/// Where to begin to read.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Begin {
+    /// Here. What is before was there before the agent was to begin.
+    At(u64),
+    /// Behind what is accounted for.
+    After(u64),
+}
+
+impl Begin {
+    fn from(self) -> u64 {
+        match self {
+            Begin::At(from) | Begin::After(from) => from,
         }
     }
 }

@@ -10,6 +10,7 @@ use super::compare::{compare_unpacked, may_be};
 use super::files::Files;
 use super::generation::{Source, State};
 use super::identity::Beginning;
+use super::looking::Begin;
 use super::reading::written_to;
 use super::rotation::Packing;
 use super::siblings::{Content, SHIFTS_MAX, Soon, is_copy_of, may_lack_the_end};
@@ -135,11 +136,13 @@ impl Files {
             head: content.head(),
         };
         let (from, sums) = kept.unzip();
-        let from = from.unwrap_or(0).min(stat.size);
+        let from = from.map(|from| from.min(stat.size));
+        let begin = from.map_or(Begin::At(0), Begin::After);
+        let from = from.unwrap_or(0);
         let born_ns = super::source::born_ns(&file);
         let seen = written_to(&file, from, stat.size);
         let source = Source::Plain(Some(file));
-        let id = self.adopt(index, path, source, state, identity, from);
+        let id = self.adopt(index, path, source, state, identity, begin);
         if let Some(generation) = self.generations.get_mut(&id) {
             generation.modified = stat.modified;
             generation.born_ns = born_ns;

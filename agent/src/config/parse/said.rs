@@ -61,7 +61,8 @@ pub(super) struct Said {
     pub(super) class: Option<GroupClass>,
     start: Option<Start>,
     format: Option<Option<Format>>,
-    timezone: Option<TimeZone>,
+    /// `Some(None)` is the host's, as it is then.
+    timezone: Option<Option<TimeZone>>,
     multiline: Option<Several>,
     include_lines: Option<Option<Patterns>>,
     exclude_lines: Option<Option<Patterns>>,
@@ -104,6 +105,7 @@ impl Said {
         set: impl FnOnce(Start) -> FileSet,
     ) -> Result<FileSettings, TemplateError> {
         let hold = self.multiline.as_ref().map(|several| several.timeout);
+        let zone = self.timezone.flatten();
         Ok(FileSettings {
             set: set(self.start.unwrap_or(DEFAULT_START)),
             group: or_default(self.group, Kind::Group, DEFAULT_GROUP)?,
@@ -118,7 +120,8 @@ impl Said {
                 hold: hold.or(self.hold).unwrap_or(DEFAULT_HOLD),
             },
             format: self.format.flatten(),
-            timezone: self.timezone.unwrap_or_else(TimeZone::system),
+            follows_host_zone: zone.is_none(),
+            timezone: zone.unwrap_or_else(TimeZone::system),
         })
     }
 }

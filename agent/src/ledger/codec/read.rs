@@ -57,6 +57,15 @@ impl<'b> Reader<'b, '_> {
                 from: self.number()?,
                 at_ms: self.time()?,
             },
+            kind::CONTINUED => Record::Continued {
+                generation: self.generation()?,
+                identity: self.identity()?,
+                set: self.name()?,
+                path: self.path()?,
+                target: self.target()?,
+                from: self.number()?,
+                at_ms: self.time()?,
+            },
             kind::IDENTIFIED => Record::Identified {
                 generation: self.generation()?,
                 head: self.head()?,
@@ -106,6 +115,11 @@ impl<'b> Reader<'b, '_> {
                 span: self.span()?,
                 fate: self.fate()?,
             },
+            kind::REFUSED => Record::Refused {
+                count: self.number()?,
+                what: self.text()?.to_owned(),
+                at_ms: self.time()?,
+            },
             kind::COUNTERS => Record::Counters {
                 next_generation: self.number()?,
                 next_batch: self.number()?,
@@ -116,18 +130,11 @@ impl<'b> Reader<'b, '_> {
                 generations: self.number()?,
                 totals: self.totals()?,
             },
-            kind::CARRIED => Record::Carried(Box::new(Carried {
-                generation: self.generation()?,
-                identity: self.identity()?,
-                set: self.name()?,
-                path: self.path()?,
-                target: self.target()?,
-                seen: self.number()?,
-                ended: self.flag()?,
-                settled: self.many(Self::run)?,
-                totals: self.totals()?,
-                last_ms: self.time()?,
-            })),
+            kind::CARRIED => Record::Carried(Box::new(self.carried(0)?)),
+            kind::CARRIED_ON => {
+                let base = self.number()?;
+                Record::Carried(Box::new(self.carried(base)?))
+            }
             kind::RECENT => Record::Recent {
                 target: self.target()?,
                 batches: self.many(|from| {
@@ -140,6 +147,22 @@ impl<'b> Reader<'b, '_> {
                 })?,
             },
             _ => return Err(Malformed("an unknown kind")),
+        })
+    }
+
+    fn carried(&mut self, base: u64) -> Result<Carried, Malformed> {
+        Ok(Carried {
+            generation: self.generation()?,
+            identity: self.identity()?,
+            set: self.name()?,
+            path: self.path()?,
+            target: self.target()?,
+            base,
+            seen: self.number()?,
+            ended: self.flag()?,
+            settled: self.many(Self::run)?,
+            totals: self.totals()?,
+            last_ms: self.time()?,
         })
     }
 

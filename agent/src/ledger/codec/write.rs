@@ -32,6 +32,24 @@ pub(in crate::ledger) fn encode(record: &Record, out: &mut Vec<u8>) {
             to.number(*from);
             to.time(*at_ms);
         }
+        Record::Continued {
+            generation,
+            identity,
+            set,
+            path,
+            target,
+            from,
+            at_ms,
+        } => {
+            to.byte(kind::CONTINUED);
+            to.number(generation.0);
+            to.identity(identity);
+            to.bytes(set.as_bytes());
+            to.path(path);
+            to.target(target);
+            to.number(*from);
+            to.time(*at_ms);
+        }
         Record::Identified { generation, head } => {
             to.byte(kind::IDENTIFIED);
             to.number(generation.0);
@@ -92,6 +110,12 @@ pub(in crate::ledger) fn encode(record: &Record, out: &mut Vec<u8>) {
             to.span(span);
             to.byte(fates::code(*fate));
         }
+        Record::Refused { count, what, at_ms } => {
+            to.byte(kind::REFUSED);
+            to.number(*count);
+            to.bytes(what.as_bytes());
+            to.time(*at_ms);
+        }
         Record::Counters {
             next_generation,
             next_batch,
@@ -113,7 +137,14 @@ pub(in crate::ledger) fn encode(record: &Record, out: &mut Vec<u8>) {
             to.totals(totals);
         }
         Record::Carried(carried) => {
-            to.byte(kind::CARRIED);
+            // The older kind wherever it says all: so older agents go on with most ledgers of newer ones.
+            match carried.base {
+                0 => to.byte(kind::CARRIED),
+                base => {
+                    to.byte(kind::CARRIED_ON);
+                    to.number(base);
+                }
+            }
             to.number(carried.generation.0);
             to.identity(&carried.identity);
             to.bytes(carried.set.as_bytes());
