@@ -1,7 +1,7 @@
 //! Names that appeared beside a followed file: its moved generation, a copy in the making, or a whole generation that
 //! came and went between two looks.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -57,6 +57,7 @@ impl Files {
                     stat,
                     rank: reading.rank,
                     packing: reading.packing,
+                    links: self.links_of(index),
                 };
                 if let Some(owner) = self.owner(&sibling) {
                     let id = owner.id;
@@ -103,7 +104,7 @@ impl Files {
         if self.ensure_open(id).is_err() {
             return true;
         }
-        let Ok(copy) = source::open(path) else {
+        let Ok(copy) = source::open(path, self.links_of(index)) else {
             return true;
         };
         let Some(original) = self.generations.get(&id).and_then(|g| g.file()) else {
@@ -117,13 +118,13 @@ impl Files {
         };
         if let Some(Some(slot)) = self.slots.get_mut(index) {
             slot.copied = Some(stat.node);
-            slot.copying = Some(Copying {
+            slot.copying = Some(Box::new(Copying {
                 copy,
                 size: stat.size,
                 grew_at: now,
                 since: now,
                 whole_since: None,
-            });
+            }));
             self.copying.insert(index);
         }
         true
@@ -202,7 +203,7 @@ impl Files {
                 .filter(|generation| generation.slot == index && generation.state != State::Live)
                 .map(|generation| generation.id)
         };
-        let mut judged: HashSet<(Node, FileTime)> = siblings
+        let mut judged: BTreeSet<(Node, FileTime)> = siblings
             .iter()
             .map(|sibling| (sibling.stat.node, sibling.stat.modified))
             .filter(|judged| slot.judged.contains(judged))

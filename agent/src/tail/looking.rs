@@ -11,6 +11,7 @@ use super::files::Files;
 use super::generation::{Generation, Source, State};
 use super::identity::{Anchor, HEAD_BYTES_MAX, beginning, begins_with, head_of};
 use crate::account::{GenerationId, Head, Identity};
+use crate::discover::links::refusal;
 use crate::discover::stat::Stat;
 
 impl Files {
@@ -19,7 +20,7 @@ impl Files {
         let Some(Some(slot)) = self.slots.get_mut(index) else {
             return;
         };
-        let stat = match Stat::of(&slot.c_path) {
+        let stat = match Stat::at(&slot.path) {
             Ok(stat) => Some(stat),
             Err(Errno::ENOENT | Errno::ENOTDIR) => None,
             Err(error) => {
@@ -156,7 +157,8 @@ impl Files {
             return;
         }
         self.find_missed(index, left, now);
-        let opened = self.open_path(path).and_then(|file| {
+        let links = self.links_of(index);
+        let opened = self.open_path(path, links).and_then(|file| {
             let stat = Stat::of_open(&file)?;
             let content = beginning(&file)?;
             Ok((file, stat, content))
@@ -172,8 +174,7 @@ impl Files {
                 return;
             }
             Err(error) => {
-                let errno = error.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
-                self.trouble(path, unreadable(errno));
+                self.trouble(path, unopened(&error));
                 return;
             }
         };
@@ -233,7 +234,7 @@ impl Files {
             State::Live => {
                 let other = self.slots[home].as_ref();
                 let still_there = other
-                    .and_then(|slot| Stat::of(&slot.c_path).ok())
+                    .and_then(|slot| Stat::at(&slot.path).ok())
                     .is_some_and(|there| there.node == stat.node);
                 if still_there {
                     if let Some(Some(slot)) = self.slots.get_mut(index) {
@@ -352,7 +353,7 @@ impl Files {
             from,
             resumed,
         });
-        self.generations.insert(id, generation);
+        self.generations.insert(id, Box::new(generation));
     }
 
     /// There is more of it.
@@ -381,6 +382,14 @@ impl Files {
                 path: path.to_path_buf(),
             });
         }
+    }
+}
+
+/// What to do about a file that was not opened.
+fn unopened(error: &std::io::Error) -> String {
+    match refusal(error) {
+        Some(refused) => refused.to_string(),
+        None => unreadable(error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)),
     }
 }
 

@@ -12,7 +12,7 @@ use super::siblings::{Content, SHIFTS_MAX, Sibling};
 use super::slot::Past;
 use super::source;
 use super::truncation::Copy;
-use super::{Known, Sight};
+use super::{Known, Links, Sight};
 use crate::account::{Identity, Lost};
 use crate::discover::directories::name_of;
 use crate::discover::stat::{Node, Stat};
@@ -170,9 +170,10 @@ impl Files {
                 return Vec::new();
             };
             let directory = slot.directory;
+            let links = self.links_of(index);
             let siblings = self.siblings(slot).into_iter();
             places = siblings.map(Place::of_sibling).collect();
-            if let Some((stat, beginning)) = own_file(&slot.path) {
+            if let Some((stat, beginning)) = own_file(&slot.path, links) {
                 places.push(Place {
                     sibling: None,
                     node: stat.node,
@@ -426,7 +427,8 @@ impl Files {
             },
         };
         let own_path = self.slots[index].as_ref().map(|slot| slot.path.clone());
-        let live = own_path.and_then(|path| source::open(&path).ok());
+        let links = self.links_of(index);
+        let live = own_path.and_then(|path| source::open(&path, links).ok());
         for place in unread {
             if !place.taken
                 && let Some(sibling) = &place.sibling
@@ -440,9 +442,9 @@ impl Files {
     }
 }
 
-fn own_file(path: &std::path::Path) -> Option<(Stat, Vec<u8>)> {
+fn own_file(path: &std::path::Path, links: Links) -> Option<(Stat, Vec<u8>)> {
     let stat = Stat::at(path).ok().filter(Stat::is_file)?;
-    let file = source::open(path).ok()?;
+    let file = source::open(path, links).ok()?;
     let beginning = super::identity::beginning(&file).ok()?;
     Some((stat, beginning))
 }

@@ -3,11 +3,11 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{ErrorKind, Read as _};
-use std::ops::Bound;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::Links;
 use super::files::Files;
 use super::generation::Generation;
 use super::identity::{HEAD_BYTES_MAX, beginning, begins_with, read_full_at};
@@ -30,6 +30,8 @@ pub(super) struct Sibling {
     pub(super) stat: Stat,
     pub(super) rank: Rank,
     pub(super) packing: Option<Packing>,
+    /// Which symbolic links are followed on the way to it.
+    pub(super) links: Links,
 }
 
 impl Ranked for Sibling {
@@ -49,7 +51,7 @@ impl Ranked for Sibling {
 impl Sibling {
     /// Its first bytes, as far as a head covers them. None where it can't be read.
     pub(super) fn beginning(&self) -> Option<Vec<u8>> {
-        let file = source::open(&self.path).ok()?;
+        let file = source::open(&self.path, self.links).ok()?;
         match self.packing {
             None => beginning(&file).ok(),
             Some(Packing::Gzip) => {
@@ -76,13 +78,13 @@ impl Sibling {
     /// Whether it is a copy, perhaps an unfinished one, of what stands in the file itself.
     pub(super) fn is_plain_copy_of(&self, live: &File) -> bool {
         self.packing.is_none()
-            && source::open(&self.path).is_ok_and(|copy| is_prefix_of(&copy, live))
+            && source::open(&self.path, self.links).is_ok_and(|copy| is_prefix_of(&copy, live))
     }
 
     /// Whether a gzip file holds so many bytes, or more. Its last four bytes tell the length of its last member (RFC 1952);
     /// only where that is not the answer, all of it is read.
     pub(super) fn packed_bytes_are(&self, bytes: u64) -> bool {
-        let Ok(file) = source::open(&self.path) else {
+        let Ok(file) = source::open(&self.path, self.links) else {
             return false;
         };
         let mut length = [0; 4];
@@ -96,7 +98,7 @@ impl Sibling {
 
     /// Opens it, and tells how long its content is.
     pub(super) fn open(&self) -> std::io::Result<(File, Content)> {
-        let file = source::open(&self.path)?;
+        let file = source::open(&self.path, self.links)?;
         let stat = Stat::of_open(&file)?;
         if stat.node != self.stat.node {
             // A rotation is under way.
@@ -132,6 +134,7 @@ impl Files {
                     stat,
                     rank,
                     packing,
+                    links: self.sets[slot.set].links,
                 })
             })
             .collect();
@@ -161,10 +164,7 @@ impl Files {
         let directory = self.directories.get(slot.directory);
         directory
             .into_iter()
-            .flat_map(move |directory| {
-                let from = (Bound::Included(OsStr::from_bytes(stem)), Bound::Unbounded);
-                directory.entries.range::<OsStr, _>(from)
-            })
+            .flat_map(move |directory| directory.entries.from(OsStr::from_bytes(stem)))
             .take_while(move |(entry, _)| entry.as_bytes().starts_with(stem))
             .filter(move |(entry, _)| *entry != name)
             .filter_map(move |(entry, listed)| {

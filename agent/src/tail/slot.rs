@@ -1,7 +1,6 @@
 //! A path that is followed, and the generations that stood there.
 
-use std::collections::{HashMap, HashSet, VecDeque};
-use std::ffi::CString;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::File;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
@@ -39,7 +38,6 @@ pub(super) struct Copying {
 pub(super) struct Slot {
     pub(super) set: usize,
     pub(super) path: PathBuf,
-    pub(super) c_path: CString,
     pub(super) directory: DirectoryId,
     /// The patterns mean it just now.
     pub(super) meant: bool,
@@ -51,14 +49,14 @@ pub(super) struct Slot {
     pub(super) past: VecDeque<Past>,
     /// The rotated copies that are accounted for or none of our business: inodes as the directory lists them, and when each was born, where
     /// the file system tells. A copy that is compressed away often leaves its inode to the next one.
-    pub(super) baseline: HashMap<u64, Option<SystemTime>>,
+    pub(super) baseline: BTreeMap<u64, Option<SystemTime>>,
     /// Compressed copies that were found to be of generations that are followed or were.
-    pub(super) judged: HashSet<(Node, FileTime)>,
+    pub(super) judged: BTreeSet<(Node, FileTime)>,
     /// Its size when it was first seen, if it was there before the agent was to begin.
     pub(super) start_at: Option<u64>,
     /// Another path leads to the same file, which is followed there.
     pub(super) alias: bool,
-    pub(super) copying: Option<Copying>,
+    pub(super) copying: Option<Box<Copying>>,
     /// The newest copy that was made of the live generation.
     pub(super) copied: Option<Node>,
     pub(super) grew_at: Duration,

@@ -9,18 +9,17 @@ use flate2::read::MultiGzDecoder;
 use nix::errno::Errno;
 use nix::unistd::{Whence, lseek};
 
+use crate::discover::links::{self, Links};
+
 /// How much decompressed content is kept, so that an unfinished line can be read again without starting over.
 const WINDOW_BYTES: usize = 512 * 1024;
 /// The file is decompressed in steps of this size.
 const STEP_BYTES: usize = 64 * 1024;
 
-/// Opens a regular file for reading, without waiting for anybody (a FIFO that took its place would).
-pub(crate) fn open(path: &Path) -> io::Result<File> {
-    use std::os::unix::fs::OpenOptionsExt;
-    std::fs::OpenOptions::new()
-        .read(true)
-        .custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_CLOEXEC)
-        .open(path)
+/// Opens a regular file for reading, without waiting for anybody (a FIFO that took its place would), and without being led by a
+/// symbolic link to what is not its owner's.
+pub(crate) fn open(path: &Path, links: Links) -> io::Result<File> {
+    links::open(path, links)
 }
 
 /// Where an open file's name is now; `None` when it has none any more.
