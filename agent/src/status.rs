@@ -153,6 +153,9 @@ pub struct Running {
     pub replaced: u64,
     /// Descriptors of log files that are open.
     pub open_files: usize,
+    /// Files that are not followed because they are more than `limits.files`.
+    #[serde(default)]
+    pub left_out_files: usize,
     /// What the agent itself costs; `None` where that can't be read.
     #[serde(default)]
     pub cost: Option<Cost>,

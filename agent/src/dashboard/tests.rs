@@ -397,6 +397,7 @@ fn groups_are_named_as_far_as_they_are_known() {
 fn a_file_without_a_stream_of_its_own_is_asked_for_both_kinds() {
     let file = |path: &str, format: &str| crate::config::FileSettings {
         set: crate::tail::FileSet {
+            links: crate::tail::Links::default(),
             patterns: vec![path.into()],
             exclude: Vec::new(),
             start: crate::tail::Start::Beginning,

@@ -26,6 +26,10 @@ pub fn seen_by_another(theirs: &State) -> Vec<Record> {
             from: 0,
             at_ms: known.last_ms(),
         });
+        records.push(Record::Printed {
+            generation,
+            print: Box::new(known.print().clone()),
+        });
         if known.extent() > 0 {
             let span = Span {
                 generation,

@@ -121,9 +121,11 @@ impl Limits {
     fn of(settings: &Settings) -> Self {
         Self {
             files: tail::Limits {
+                files: settings.limits.files,
                 open_files: settings.limits.open_files,
                 backlog_bytes: settings.limits.backlog_bytes,
                 backlog_files: settings.limits.backlog_files,
+                sweep: settings.limits.sweep,
                 tick: (settings.ship.flush_interval / 2).clamp(TICK_MIN, TICK_MAX),
                 ..tail::Limits::default()
             },

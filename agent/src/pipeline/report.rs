@@ -170,6 +170,7 @@ impl Engine {
             stamps_ahead: self.batcher.restamped(),
             replaced: self.counts.replaced,
             open_files: self.files.open_files(),
+            left_out_files: self.files.left_out(),
             cost: None,
         };
         let mut files = status::ledger::files(&self.books.state);

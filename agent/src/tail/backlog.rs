@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Sight;
 use super::files::Files;
-use super::generation::{Generation, Source, State};
+use super::generation::{Source, State};
 use super::source;
 use crate::account::{GenerationId, Lost};
 use crate::discover::stat::Stat;
@@ -28,7 +28,11 @@ impl Files {
         let drained: Vec<GenerationId> = self
             .aside
             .iter()
-            .filter(|id| self.generations.get(id).is_some_and(Generation::is_drained))
+            .filter(|id| {
+                self.generations
+                    .get(id)
+                    .is_some_and(|generation| generation.is_drained())
+            })
             .filter(|id| !self.searched.contains_key(id))
             .copied()
             .collect();

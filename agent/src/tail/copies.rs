@@ -1,7 +1,7 @@
 //! Names that appeared beside a followed file: its moved generation, a copy in the making, or a whole generation that
 //! came and went between two looks.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -58,6 +58,7 @@ impl Files {
                     stat,
                     rank: reading.rank,
                     packing: reading.packing,
+                    links: self.links_of(index),
                 };
                 if let Some(owner) = self.owner(&sibling) {
                     let id = owner.id;
@@ -104,7 +105,7 @@ impl Files {
         if self.ensure_open(id).is_err() {
             return true;
         }
-        let Ok(copy) = source::open(path) else {
+        let Ok(copy) = source::open(path, self.links_of(index)) else {
             return true;
         };
         let Some(original) = self.generations.get(&id).and_then(|g| g.file()) else {
@@ -118,13 +119,13 @@ impl Files {
         };
         if let Some(Some(slot)) = self.slots.get_mut(index) {
             slot.copied = Some(stat.node);
-            slot.copying = Some(Copying {
+            slot.copying = Some(Box::new(Copying {
                 copy,
                 size: stat.size,
                 grew_at: now,
                 since: now,
                 whole_since: None,
-            });
+            }));
             self.copying.insert(index);
         }
         true
@@ -198,12 +199,12 @@ impl Files {
             .iter()
             .map(|sibling| (sibling.path.clone(), sibling.stat.node))
             .collect();
-        let mut judged: HashSet<(Node, FileTime)> = siblings
+        let mut judged: BTreeSet<(Node, FileTime)> = siblings
             .iter()
             .map(|sibling| (sibling.stat.node, sibling.stat.modified))
             .filter(|judged| slot.judged.contains(judged))
             .collect();
-        let mut undecided = HashSet::new();
+        let mut undecided = BTreeSet::new();
         for sibling in &siblings {
             match self.is_known(index, sibling) {
                 Soon::Now(false) => {}
@@ -358,7 +359,7 @@ impl Files {
             return Soon::Now(true);
         }
         let contents = self.contents(index);
-        let trailer = source::open(&sibling.path)
+        let trailer = source::open(&sibling.path, sibling.links)
             .ok()
             .and_then(|file| unpack::trailer(&file, sibling.stat.size));
         if let Some((crc, bytes)) = trailer
@@ -416,7 +417,7 @@ impl Files {
             Err(error) if error.kind() == ErrorKind::NotFound => return Adopted::Now,
             Err(error) => {
                 let path = sibling.path.clone();
-                self.trouble(&path, super::looking::unreadable(&error));
+                self.trouble(&path, super::looking::unopened(&error));
                 return Adopted::Now;
             }
         };

@@ -9,14 +9,16 @@ use std::time::Duration;
 
 use super::directories::Members;
 use super::generation::{Generation, Source, State};
+use super::schedule::Schedule;
 use super::siblings::Version;
 use super::slot::{Past, Slot};
 use super::unpack::{Unpacked, Unpacking};
-use super::{FileSet, Known, Limits, OpenError, Sight, Start};
+use super::{FileSet, Known, Limits, Links, OpenError, Sight, Start};
 use crate::account::{GenerationId, Lost};
 use crate::clock::Now;
 use crate::discover::Patterns;
 use crate::discover::directories::{Directories, DirectoryId};
+use crate::discover::mounts::Mounts;
 use crate::discover::stat::Node;
 use crate::discover::watch::Doorbell;
 
@@ -31,6 +33,7 @@ pub(super) struct Set {
     pub(super) name: String,
     pub(super) patterns: Patterns,
     pub(super) start: Start,
+    pub(super) links: Links,
     /// Nothing was known of it when the agent started.
     pub(super) fresh: bool,
 }
@@ -44,6 +47,7 @@ impl Set {
                 fresh: !known.iter().any(|known| known.set == name),
                 patterns: Patterns::compile(&set.patterns, &set.exclude)?,
                 start: set.start,
+                links: set.links,
                 name,
             })
         };
@@ -57,10 +61,12 @@ pub struct Files {
     pub(super) limits: Limits,
     pub(super) directories: Directories,
     pub(super) walked: HashSet<DirectoryId>,
-    pub(super) slots: Vec<Option<Slot>>,
+    /// Apart, since most of a table of them would be room to grow.
+    pub(super) slots: Vec<Option<Box<Slot>>>,
+    pub(super) free_slots: Vec<usize>,
     pub(super) by_path: HashMap<PathBuf, usize>,
     pub(super) members: HashMap<DirectoryId, Members>,
-    pub(super) generations: HashMap<GenerationId, Generation>,
+    pub(super) generations: HashMap<GenerationId, Box<Generation>>,
     pub(super) by_node: HashMap<Node, GenerationId>,
     pub(super) next_id: u64,
     /// What the next look is to take up: what the ledger remembers.
@@ -89,6 +95,21 @@ pub struct Files {
     pub(super) opened: VecDeque<GenerationId>,
     pub(super) open_files: usize,
     pub(super) rang: bool,
+    /// When each directory and each slot is looked at again, whether or not it rings.
+    pub(super) directory_looks: Schedule<DirectoryId>,
+    pub(super) slot_looks: Schedule<usize>,
+    /// How many files the patterns mean beyond those that may be followed, and what was last said of it.
+    pub(super) left_out: usize,
+    pub(super) left_out_told: usize,
+    /// Slots that no pattern means any more.
+    pub(super) leaving: BTreeSet<usize>,
+    /// Slots that rang before this look.
+    pub(super) heard: HashSet<usize>,
+    /// Slots that grew without a ring, and since when one is waited for.
+    pub(super) unheard: BTreeMap<usize, Duration>,
+    mounts: Mounts,
+    /// The next look is to be at everything.
+    forced: bool,
     next_poll: Duration,
     /// When busy directories are looked at again.
     pub(super) next_tick: Duration,
@@ -123,6 +144,12 @@ pub fn matching(set: &FileSet) -> Result<Vec<PathBuf>, OpenError> {
 }
 
 impl Files {
+    /// Files that the patterns mean but that are not followed, because of [`Limits::files`].
+    #[must_use]
+    pub fn left_out(&self) -> usize {
+        self.left_out
+    }
+
     /// Descriptors that are held on followed files.
     #[must_use]
     pub fn open_files(&self) -> usize {
@@ -148,6 +175,7 @@ impl Files {
             directories: Directories::new(Doorbell::new(bell)),
             walked: HashSet::new(),
             slots: Vec::new(),
+            free_slots: Vec::new(),
             by_path: HashMap::new(),
             members: HashMap::new(),
             generations: HashMap::new(),
@@ -171,6 +199,15 @@ impl Files {
             opened: VecDeque::new(),
             open_files: 0,
             rang: false,
+            directory_looks: Schedule::default(),
+            slot_looks: Schedule::default(),
+            left_out: 0,
+            left_out_told: 0,
+            leaving: BTreeSet::new(),
+            heard: HashSet::new(),
+            unheard: BTreeMap::new(),
+            mounts: Mounts::new(),
+            forced: false,
             next_poll: Duration::ZERO,
             next_tick: Duration::ZERO,
             last_look: Duration::ZERO,
@@ -181,21 +218,24 @@ impl Files {
     /// path first. Cheap when nothing is due.
     pub fn look(&mut self, now: Now) -> Vec<Sight> {
         let now = now.monotonic;
-        let known = self.known.take();
+        let first = self.known.is_some();
         let rung = self.directories.bell.take();
         self.rang = !rung.paths.is_empty();
         self.written.clone_from(&rung.written);
-        let everything = known.is_some() || rung.everything || now >= self.next_poll;
-        if everything {
+        let forced = std::mem::take(&mut self.forced);
+        let polls = first || rung.everything || forced || now >= self.next_poll;
+        let everything = first || rung.everything || forced || (polls && self.mounts.changed());
+        if polls {
             self.next_poll = now + self.limits.poll;
         }
         self.last_look = now;
-        let tick = everything || now >= self.next_tick;
+        let tick = polls || now >= self.next_tick;
         if tick {
             self.next_tick = now + self.limits.tick;
         }
-        self.look_at_directories(&rung, everything, tick, known.is_some(), now);
-        if let Some(known) = known {
+        let turn = self.turn(everything, polls, tick, now);
+        self.look_at_directories(&rung, &turn, first, now);
+        if let Some(known) = self.known.take() {
             self.resume(known, now);
         }
         if let Some(index) = self.unpack_on() {
@@ -206,32 +246,39 @@ impl Files {
         self.due.extend(std::mem::take(&mut self.doubted));
         let mut due = std::mem::take(&mut self.due);
         due.extend(&self.copying);
+        let polled: Vec<usize> = match everything {
+            true => (0..self.slots.len()).collect(),
+            false => turn.slots,
+        };
+        due.extend(polled.iter().filter(|&&index| self.is_followed(index)));
         // What rang several times is looked at once.
         due.sort_unstable();
         due.dedup();
-        if everything {
-            due.clear();
-            due.extend((0..self.slots.len()).filter(|&index| self.is_followed(index)));
-        }
         for &index in &due {
             self.look_at(index, now);
         }
         due.clear();
         self.due = due;
         self.look_at_fresh_names(now);
-        self.look_at_detached(everything, now);
+        self.look_at_detached(polls, now);
         self.look_at_copying(now);
         self.end_what_is_over(now);
         self.bound_backlog();
-        if everything {
-            self.retire();
+        self.retire(&polled);
+        if polls && self.left_out > 0 && self.by_path.len() < self.limits.files {
+            self.follow(false, now);
         }
+        for index in polled {
+            self.plan_slot(index, now);
+        }
+        self.judge_the_unheard(now);
+        self.heard.clear();
         std::mem::take(&mut self.sights)
     }
 
     /// The same at every file, whether or not it is due: before an end, what was written last counts, too.
     pub fn look_everywhere(&mut self, now: Now) -> Vec<Sight> {
-        self.next_poll = Duration::ZERO;
+        self.forced = true;
         self.look(now)
     }
 
@@ -254,7 +301,21 @@ impl Files {
         } else {
             Duration::MAX
         };
-        self.next_poll.min(copying).min(busy).min(doubted)
+        self.next_turn().min(copying).min(busy).min(doubted)
+    }
+
+    /// When something is due although nothing rings: together, a poll after the last ones.
+    fn next_turn(&self) -> Duration {
+        // What was rotated away is looked at in each poll, and so is what is waited for.
+        let always = !self.aside.is_empty() || !self.unheard.is_empty();
+        let waits = [self.directory_looks.next(), self.slot_looks.next()];
+        let next = waits.into_iter().flatten().min();
+        let next = next.filter(|_| !always);
+        let default = match always {
+            true => self.next_poll,
+            false => self.last_look + self.limits.sweep,
+        };
+        next.unwrap_or(default).max(self.next_poll)
     }
 
     /// How far the generation's bytes are dealt with. What is drained may be closed, and does not count as backlog.
@@ -339,6 +400,12 @@ impl Files {
         true
     }
 
+    /// Which symbolic links are followed on the way to a slot's file and to its copies.
+    pub(super) fn links_of(&self, index: usize) -> Links {
+        let slot = self.slots.get(index).and_then(Option::as_ref);
+        slot.map_or(Links::default(), |slot| self.sets[slot.set].links)
+    }
+
     /// Whether it is the last that was rotated away from its path, or the last of those that were not deleted since.
     pub(super) fn is_newest_rotated(&self, id: GenerationId) -> bool {
         let later = self
@@ -357,8 +424,9 @@ impl Files {
     }
 
     pub(super) fn is_followed(&self, index: usize) -> bool {
-        self.slots[index]
-            .as_ref()
+        self.slots
+            .get(index)
+            .and_then(Option::as_ref)
             .is_some_and(|slot| slot.meant || slot.current.is_some())
     }
 
@@ -386,6 +454,11 @@ impl Files {
         }
     }
 
+    /// Whether something keeps the agent from a path just now.
+    pub(super) fn is_troubled(&self, path: &Path) -> bool {
+        self.troubles.contains_key(path)
+    }
+
     /// The trouble with a path, if there was one, is over.
     pub(super) fn clear(&mut self, path: &Path) {
         if !self.troubles.is_empty() && self.troubles.remove(path).is_some() {
@@ -399,7 +472,10 @@ impl Files {
     pub(super) fn note_growth(&mut self, index: usize, now: Duration) {
         if let Some(slot) = &mut self.slots[index] {
             slot.grew_at = now;
-            self.directories.grew(slot.directory, self.rang, now);
+            let directory = slot.directory;
+            self.directories.grew(directory, self.rang, now);
+            self.slot_looks.hasten(index, now + self.limits.poll);
+            self.note_whether_it_rang(index, directory, now);
         }
     }
 }

@@ -16,6 +16,7 @@ use super::siblings::is_prefix_of;
 use super::source;
 use super::{Known, Sight};
 use crate::account::{GenerationId, Identity, Print};
+use crate::discover::links::refusal;
 use crate::discover::stat::Stat;
 
 /// A file that was written without growing is looked at again after this: by then its writer has made it longer, if it was
@@ -35,7 +36,7 @@ impl Files {
         let Some(Some(slot)) = self.slots.get_mut(index) else {
             return;
         };
-        let stat = match Stat::of(&slot.c_path) {
+        let stat = match Stat::at(&slot.path) {
             Ok(stat) => Some(stat),
             Err(Errno::ENOENT | Errno::ENOTDIR) => None,
             Err(error) => {
@@ -221,7 +222,9 @@ impl Files {
         stat: Stat,
         now: Duration,
     ) -> Rewriting {
-        let rang = self.rang_written(index);
+        // A write sets both times alike. So does no time that is set by hand, or kept from another file; inotify takes the setting of
+        // that time alone for a write.
+        let rang = self.rang_written(index) && stat.modified == stat.changed;
         let Some(generation) = self.generations.get_mut(&id) else {
             return Rewriting::No;
         };
@@ -281,7 +284,8 @@ impl Files {
         }
         let left = before.and_then(|_| self.newest_detached(index));
         self.find_missed(index, left, now);
-        let opened = self.open_path(path).and_then(|file| {
+        let links = self.links_of(index);
+        let opened = self.open_path(path, links).and_then(|file| {
             let stat = Stat::of_open(&file)?;
             let content = Beginning::of(&file)?;
             Ok((file, stat, content))
@@ -297,7 +301,7 @@ impl Files {
                 return;
             }
             Err(error) => {
-                self.trouble(path, unreadable(&error));
+                self.trouble(path, unopened(&error));
                 return;
             }
         };
@@ -409,7 +413,7 @@ impl Files {
             State::Live => {
                 let other = self.slots[home].as_ref();
                 let still_there = other
-                    .and_then(|slot| Stat::of(&slot.c_path).ok())
+                    .and_then(|slot| Stat::at(&slot.path).ok())
                     .is_some_and(|there| there.node == stat.node);
                 if still_there {
                     if let Some(Some(slot)) = self.slots.get_mut(index) {
@@ -564,7 +568,7 @@ impl Files {
             from,
             resumed,
         });
-        self.generations.insert(id, generation);
+        self.generations.insert(id, Box::new(generation));
     }
 
     /// There is more of it.
@@ -619,6 +623,14 @@ enum Rewriting {
     /// It looks so. The next look tells.
     Perhaps,
     Yes,
+}
+
+/// What to do about a file that was not opened.
+pub(super) fn unopened(error: &std::io::Error) -> String {
+    match refusal(error) {
+        Some(refused) => refused.to_string(),
+        None => unreadable(error),
+    }
 }
 
 /// What to do about a file that can't be opened.

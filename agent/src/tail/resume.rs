@@ -16,7 +16,7 @@ use super::siblings::{Content, SHIFTS_MAX, Sibling, Soon};
 use super::slot::Past;
 use super::source;
 use super::truncation::Copy;
-use super::{Known, Sight};
+use super::{Known, Links, Sight};
 use crate::account::{GenerationId, Identity, Lost};
 use crate::discover::directories::name_of;
 use crate::discover::stat::{Node, Stat};
@@ -72,8 +72,8 @@ impl Place {
         }
     }
 
-    fn own(path: &Path, taken: impl FnOnce(Node) -> bool) -> Option<Place> {
-        let file = source::open(path).ok()?;
+    fn own(path: &Path, links: Links, taken: impl FnOnce(Node) -> bool) -> Option<Place> {
+        let file = source::open(path, links).ok()?;
         let stat = Stat::of_open(&file).ok().filter(Stat::is_file)?;
         Some(Place {
             sibling: None,
@@ -204,10 +204,11 @@ impl Files {
                 return Vec::new();
             };
             let directory = slot.directory;
+            let links = self.links_of(index);
             let siblings = self.siblings(slot).into_iter();
             places = siblings.map(Place::of_sibling).collect();
             let taken = |node| self.by_node.contains_key(&node);
-            places.extend(Place::own(&slot.path, taken));
+            places.extend(Place::own(&slot.path, links, taken));
             if !self.refresh(directory, now) {
                 break;
             }
@@ -320,7 +321,8 @@ impl Files {
             Some(sibling) if sibling.packing.is_some() => sibling,
             _ => {
                 let bytes = place.stat.size;
-                let agreement = source::open(&place.path)
+                let links = self.links_of(index);
+                let agreement = source::open(&place.path, links)
                     .and_then(|file| compare(&file, bytes, head, &sums, COMPARED_BYTES_MAX));
                 return told(agreement.unwrap_or(Agreement::Unknown), bytes);
             }
@@ -493,7 +495,8 @@ impl Files {
     /// Follows the rotated copies that were never read.
     fn adopt_unread(&mut self, index: usize, places: &[Place], unread: &[usize], now: Duration) {
         let own_path = self.slots[index].as_ref().map(|slot| slot.path.clone());
-        let live = own_path.and_then(|path| source::open(&path).ok());
+        let links = self.links_of(index);
+        let live = own_path.and_then(|path| source::open(&path, links).ok());
         for &at in unread {
             let place = &places[at];
             if !place.taken

@@ -3,11 +3,11 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::ErrorKind;
-use std::ops::Bound;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::Links;
 use super::checksums::Checksums;
 use super::compare::Agreement;
 use super::files::Files;
@@ -33,6 +33,8 @@ pub(super) struct Sibling {
     pub(super) stat: Stat,
     pub(super) rank: Rank,
     pub(super) packing: Option<Packing>,
+    /// Which symbolic links are followed on the way to it.
+    pub(super) links: Links,
 }
 
 impl Ranked for Sibling {
@@ -57,7 +59,7 @@ impl Sibling {
 
     /// Its first bytes, as far as a head covers them. None where they can't be read, or only after many NULs.
     pub(super) fn beginning(&self) -> Option<Beginning> {
-        let file = source::open(&self.path).ok()?;
+        let file = source::open(&self.path, self.links).ok()?;
         match self.packing {
             None => Beginning::of(&file).ok(),
             Some(Packing::Gzip) => unpack::beginning(&file),
@@ -73,12 +75,12 @@ impl Sibling {
     /// Whether it is a copy, perhaps an unfinished one, of what stands in the file itself.
     pub(super) fn is_plain_copy_of(&self, live: &File) -> bool {
         self.packing.is_none()
-            && source::open(&self.path).is_ok_and(|copy| is_prefix_of(&copy, live))
+            && source::open(&self.path, self.links).is_ok_and(|copy| is_prefix_of(&copy, live))
     }
 
     /// Opens it, unless a rotation put another file at its path.
     pub(super) fn open(&self) -> std::io::Result<(File, Stat)> {
-        let file = source::open(&self.path)?;
+        let file = source::open(&self.path, self.links)?;
         let stat = Stat::of_open(&file)?;
         if stat.node != self.stat.node {
             // A rotation is under way.
@@ -137,6 +139,7 @@ impl Files {
                     stat,
                     rank,
                     packing,
+                    links: self.sets[slot.set].links,
                 })
             })
             .collect();
@@ -166,10 +169,7 @@ impl Files {
         let directory = self.directories.get(slot.directory);
         directory
             .into_iter()
-            .flat_map(move |directory| {
-                let from = (Bound::Included(OsStr::from_bytes(stem)), Bound::Unbounded);
-                directory.entries.range::<OsStr, _>(from)
-            })
+            .flat_map(move |directory| directory.entries.from(OsStr::from_bytes(stem)))
             .take_while(move |(entry, _)| entry.as_bytes().starts_with(stem))
             .filter(move |(entry, _)| *entry != name)
             .filter_map(move |(entry, listed)| {

@@ -1,7 +1,6 @@
 //! A path that is followed, and the generations that stood there.
 
-use std::collections::{HashMap, HashSet, VecDeque};
-use std::ffi::CString;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::File;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -79,7 +78,6 @@ pub(super) struct Copying {
 pub(super) struct Slot {
     pub(super) set: usize,
     pub(super) path: PathBuf,
-    pub(super) c_path: CString,
     pub(super) directory: DirectoryId,
     /// The patterns mean it just now.
     pub(super) meant: bool,
@@ -91,16 +89,16 @@ pub(super) struct Slot {
     pub(super) past: VecDeque<Past>,
     /// The rotated copies that are accounted for or none of our business, by their inodes as the directory lists them. A copy that is
     /// compressed away often leaves its inode to the next one.
-    pub(super) baseline: HashMap<u64, Stood>,
+    pub(super) baseline: BTreeMap<u64, Stood>,
     /// A compressed copy is being looked through; what there is to know of the others is known. What had left the path then.
     pub(super) waits: Option<Option<GenerationId>>,
     /// Compressed copies that were found to be of generations that are followed or were.
-    pub(super) judged: HashSet<(Node, FileTime)>,
+    pub(super) judged: BTreeSet<(Node, FileTime)>,
     /// Its size when it was first seen, if it was there before the agent was to begin.
     pub(super) start_at: Option<u64>,
     /// Another path leads to the same file, which is followed there.
     pub(super) alias: bool,
-    pub(super) copying: Option<Copying>,
+    pub(super) copying: Option<Box<Copying>>,
     /// The newest copy that was made of the live generation.
     pub(super) copied: Option<Node>,
     pub(super) grew_at: Duration,
@@ -139,7 +137,7 @@ impl Slot {
     }
 }
 
-fn was_there(baseline: &HashMap<u64, Stood>, sibling: &Sibling) -> bool {
+fn was_there(baseline: &BTreeMap<u64, Stood>, sibling: &Sibling) -> bool {
     let (stat, packed) = (&sibling.stat, sibling.packing.is_some());
     let as_written = |stood: &Stood| stood.modified == stat.modified && stood.size == stat.size;
     let by_inode = baseline.get(&sibling.inode).is_some_and(|stood| {
@@ -200,6 +198,7 @@ mod tests {
             stat,
             rank: Rank::Number(1),
             packing: None,
+            links: crate::tail::Links::default(),
         };
         let stood = Stood {
             born_ns: Some(1),
@@ -207,19 +206,22 @@ mod tests {
             size: stat.size,
         };
         for inode in [stat.node.1, stat.node.1 + 1] {
-            assert!(was_there(&HashMap::from([(inode, stood)]), &sibling));
+            assert!(was_there(&BTreeMap::from([(inode, stood)]), &sibling));
         }
         let other = Stood {
             modified: (1, 1),
             ..stood
         };
-        assert!(!was_there(&HashMap::from([(stat.node.1, other)]), &sibling));
+        assert!(!was_there(
+            &BTreeMap::from([(stat.node.1, other)]),
+            &sibling
+        ));
         let mut packed = Sibling {
             packing: Some(Packing::Gzip),
             inode: 7,
             ..sibling
         };
         packed.stat.size = 1;
-        assert!(was_there(&HashMap::from([(stat.node.1, stood)]), &packed));
+        assert!(was_there(&BTreeMap::from([(stat.node.1, stood)]), &packed));
     }
 }

@@ -12,6 +12,7 @@ use nix::sys::statfs::{FsType, fstatfs, statfs};
 use nix::unistd::{Whence, lseek};
 
 use super::unpack::PIECE_BYTES;
+use crate::discover::links::{self, Links};
 
 /// How much decompressed content is kept, so that an unfinished line can be read again without starting over.
 const WINDOW_BYTES: usize = 512 * 1024;
@@ -37,16 +38,13 @@ const PSEUDO: [(FsType, &str); 13] = [
 /// Where a file's birth time is that of its copy in the upper layer, and jumps when that is made.
 const OVERLAY: FsType = FsType(0x794c_7630);
 
-/// Opens a regular file for reading, without waiting for anybody (a FIFO that took its place would).
+/// Opens a regular file for reading, without waiting for anybody (a FIFO that took its place would), and without being led by a
+/// symbolic link to what is not its owner's.
 ///
 /// # Errors
 /// Those of the system; and `Unsupported` for files that the kernel makes up as they are read.
-pub(crate) fn open(path: &Path) -> io::Result<File> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let file = std::fs::OpenOptions::new()
-        .read(true)
-        .custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_CLOEXEC)
-        .open(path)?;
+pub(crate) fn open(path: &Path, links: Links) -> io::Result<File> {
+    let file = links::open(path, links)?;
     let kind = fstatfs(&file).ok().map(|stat| stat.filesystem_type());
     match PSEUDO.iter().find(|pseudo| Some(pseudo.0) == kind) {
         None => Ok(file),

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::account::{GenerationId, Identity, Lost};
 use crate::clock::Now;
-use crate::tail::{FileSet, Files, Known, Limits, ReadError, Sight, Start};
+use crate::tail::{FileSet, Files, Known, Limits, Links, ReadError, Sight, Start};
 
 /// What was read and told of one generation.
 #[derive(Debug, Clone)]
@@ -68,7 +68,11 @@ pub(super) struct Desk {
 }
 
 pub(super) fn limits() -> Limits {
-    Limits::default()
+    Limits {
+        // Here the time is made up, and rings come when they come.
+        sweep: Limits::default().poll,
+        ..Limits::default()
+    }
 }
 
 impl Desk {
@@ -92,6 +96,7 @@ impl Desk {
                 .collect(),
             exclude: Vec::new(),
             start,
+            links: Links::default(),
         }];
         let files = Files::open(sets.clone(), Vec::new(), 1, limits, Arc::new(|| {})).unwrap();
         Desk {
