@@ -11,6 +11,7 @@ use super::Finding;
 use super::sample::{self, Sample, Seen};
 use crate::batch::{AGE_MS_MAX, AHEAD_MS_MAX};
 use crate::config::FileSettings;
+use crate::discover::links::{self, Links};
 use crate::host::Host;
 use crate::log::chain;
 use crate::names::ResolveError;
@@ -123,7 +124,7 @@ fn look_at(path: &Path, settings: &FileSettings, view: View<'_>) -> FileReport {
             }
         }
     });
-    let read = open(path).and_then(|file| {
+    let read = open(path, settings.set.links).and_then(|file| {
         let size_bytes = file.metadata()?.len();
         Ok((size_bytes, sample::look(&file, settings, view.now_ms)?))
     });
@@ -169,9 +170,9 @@ fn unnamed(error: &ResolveError, offline: bool) -> Finding {
 }
 
 /// Opening a pipe would wait for its writer.
-fn open(path: &Path) -> io::Result<File> {
+fn open(path: &Path, links: Links) -> io::Result<File> {
     if path.metadata()?.is_file() {
-        File::open(path)
+        links::open(path, links)
     } else {
         Err(io::Error::other("it is no regular file"))
     }
@@ -179,7 +180,7 @@ fn open(path: &Path) -> io::Result<File> {
 
 fn unreadable(error: &io::Error) -> Finding {
     let remedy = match error.kind() {
-        io::ErrorKind::PermissionDenied => {
+        io::ErrorKind::PermissionDenied if links::refusal(error).is_none() => {
             "; let the agent's user read it: on Ubuntu the group `adm` reads logs"
         }
         _ => "",

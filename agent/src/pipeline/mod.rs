@@ -70,7 +70,7 @@ pub struct Engine {
     files: Files,
     /// The doorbell rang since the last look.
     rung: Arc<AtomicBool>,
-    sources: HashMap<GenerationId, Source>,
+    sources: HashMap<GenerationId, Box<Source>>,
     /// Generations with bytes to read, in the order of their turns.
     ready: VecDeque<GenerationId>,
     /// Generations whose stream takes nothing at present: more of their lines would only take memory from the others.
