@@ -11,6 +11,7 @@ use super::Finding;
 use super::judge;
 use super::sample::{self, Sample, Seen};
 use crate::config::FileSettings;
+use crate::discover::links::{self, Links};
 use crate::host::Host;
 use crate::log::chain;
 use crate::names::ResolveError;
@@ -124,7 +125,7 @@ fn look_at(path: &Path, settings: &FileSettings, view: View<'_>) -> FileReport {
             }
         }
     });
-    let read = open(path).and_then(|file| {
+    let read = open(path, settings.set.links).and_then(|file| {
         let size_bytes = file.metadata()?.len();
         Ok((size_bytes, sample::look(&file, settings, view.now_ms)?))
     });
@@ -176,9 +177,9 @@ fn unnamed(error: &ResolveError, offline: bool) -> Finding {
 }
 
 /// Opening a pipe would wait for its writer.
-fn open(path: &Path) -> io::Result<File> {
+fn open(path: &Path, links: Links) -> io::Result<File> {
     if path.metadata()?.is_file() {
-        File::open(path)
+        links::open(path, links)
     } else {
         Err(io::Error::other("it is no regular file"))
     }
@@ -186,7 +187,7 @@ fn open(path: &Path) -> io::Result<File> {
 
 fn unreadable(error: &io::Error) -> Finding {
     let remedy = match error.kind() {
-        io::ErrorKind::PermissionDenied => {
+        io::ErrorKind::PermissionDenied if links::refusal(error).is_none() => {
             "; let the agent's user read it: on Ubuntu the group `adm` reads logs"
         }
         _ => "",

@@ -38,8 +38,6 @@ pub(crate) struct Directory {
     stamp: Option<(Node, FileTime, FileTime)>,
     /// The listing cannot be older than the time stamp tells.
     trusted: bool,
-    /// Its path ends in a symbolic link: where that leads is told by no directory.
-    linked: bool,
     /// Its file system rings for every write.
     rings: bool,
     pub(crate) entries: Listing,
@@ -129,7 +127,6 @@ impl Directories {
             path: path.to_path_buf(),
             stamp: None,
             trusted: false,
-            linked: false,
             rings: false,
             entries: Listing::default(),
             watched: None,
@@ -201,13 +198,20 @@ impl Directories {
         self.get(id).is_some_and(|d| d.tells(now))
     }
 
-    /// How long nothing changed in its listing, if a ring would tell when something does: its own change and one of where its path
-    /// leads, which only the directory above can tell of.
+    /// How long nothing changed in its listing, if a ring would tell when something does. That its path leads elsewhere, only
+    /// the directory above can tell.
     pub(crate) fn quiet(&self, id: DirectoryId, now: Duration) -> Option<Duration> {
         let directory = self.get(id)?;
         let above = directory.path.parent().and_then(|above| self.find(above));
-        (directory.tells(now) && directory.trusted && !directory.linked && above.is_some())
+        (directory.tells(now) && directory.trusted && above.is_some())
             .then(|| now.saturating_sub(directory.changed_at))
+    }
+
+    /// Whether its path ends in a symbolic link: where that leads is told by no directory.
+    pub(crate) fn is_linked(&self, id: DirectoryId) -> bool {
+        self.get(id)
+            .and_then(|directory| Stat::of_name(&directory.path).ok())
+            .is_some_and(|stat| stat.is_link())
     }
 
     /// Something changed in it although it was watched, and nothing rang.
@@ -273,8 +277,6 @@ impl Directories {
         let node = |stamp: Option<(Node, _, _)>| stamp.map(|(node, _, _)| node);
         if node(stamp) != node(directory.stamp) {
             refreshed.moved = true;
-            directory.linked =
-                std::fs::symlink_metadata(&directory.path).is_ok_and(|it| it.is_symlink());
             directory.rings = rings_at(&directory.path);
         }
         directory.stamp = stamp;

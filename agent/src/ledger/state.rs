@@ -59,7 +59,8 @@ struct Retired {
 /// is in two batches that are in flight; [`check`](State::check) verifies it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct State {
-    generations: BTreeMap<GenerationId, Generation>,
+    /// Apart, since a tree that is filled in order is half empty.
+    generations: BTreeMap<GenerationId, Box<Generation>>,
     retired: BTreeMap<Arc<str>, Retired>,
     in_flight: BTreeMap<BatchId, Intent>,
     history: History,
@@ -258,14 +259,14 @@ impl State {
     /// One generation that is followed.
     #[must_use]
     pub fn generation(&self, id: GenerationId) -> Option<&Generation> {
-        self.generations.get(&id)
+        self.generations.get(&id).map(AsRef::as_ref)
     }
 
     /// The generations that are followed, in the order of their numbers.
     pub fn generations(&self) -> impl Iterator<Item = (GenerationId, &Generation)> {
         self.generations
             .iter()
-            .map(|(id, generation)| (*id, generation))
+            .map(|(id, generation)| (*id, generation.as_ref()))
     }
 
     /// The first run of bytes at or behind `at` that has no fate and is in no batch in flight: where reading goes on.
@@ -316,6 +317,7 @@ impl State {
     fn generation_mut(&mut self, id: GenerationId) -> Result<&mut Generation, Contradiction> {
         self.generations
             .get_mut(&id)
+            .map(AsMut::as_mut)
             .ok_or(Contradiction::UnknownGeneration(id))
     }
 
@@ -327,7 +329,7 @@ impl State {
         if self.generations.contains_key(&id) {
             return Err(Contradiction::GenerationAgain(id));
         }
-        self.generations.insert(id, generation);
+        self.generations.insert(id, Box::new(generation));
         self.next_generation = self.next_generation.max(id.0.saturating_add(1));
         Ok(())
     }

@@ -75,7 +75,7 @@ pub struct Engine {
     files: Files,
     /// The doorbell rang since the last look.
     rung: Arc<AtomicBool>,
-    sources: HashMap<GenerationId, Source>,
+    sources: HashMap<GenerationId, Box<Source>>,
     /// Generations that are not read because their stream has no name.
     unnamed: Unnamed,
     /// Generations with bytes to read, in the order of their turns.

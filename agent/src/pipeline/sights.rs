@@ -231,7 +231,7 @@ impl Engine {
             done,
             queued: false,
         };
-        self.sources.insert(id, source);
+        self.sources.insert(id, Box::new(source));
         self.queue(id);
     }
 

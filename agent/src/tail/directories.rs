@@ -66,6 +66,7 @@ impl Files {
                 self.unheard.remove(&slot);
             }
         }
+        self.heard_all = rung.everything;
         if rung.everything {
             self.unheard.clear();
         }

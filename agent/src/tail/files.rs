@@ -105,6 +105,8 @@ pub struct Files {
     pub(super) leaving: BTreeSet<usize>,
     /// Slots that rang before this look.
     pub(super) heard: HashSet<usize>,
+    /// More rang than could be remembered.
+    pub(super) heard_all: bool,
     /// Slots that grew without a ring, and since when one is waited for.
     pub(super) unheard: BTreeMap<usize, Duration>,
     mounts: Mounts,
@@ -205,6 +207,7 @@ impl Files {
             left_out_told: 0,
             leaving: BTreeSet::new(),
             heard: HashSet::new(),
+            heard_all: false,
             unheard: BTreeMap::new(),
             mounts: Mounts::new(),
             forced: false,
@@ -383,6 +386,8 @@ impl Files {
         if self.by_node.get(&generation.node) == Some(&id) {
             self.by_node.remove(&generation.node);
         }
+        // Nothing may be left of its slot.
+        self.slot_looks.hasten(generation.slot, self.last_look);
         if let Some(Some(slot)) = self.slots.get_mut(generation.slot) {
             slot.detached.retain(|&other| other != id);
             if slot.current == Some(id) {

@@ -8,7 +8,7 @@ use std::time::Duration;
 const STEP: Duration = Duration::from_millis(100);
 
 /// Keys, each with the instant at which it is due.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Schedule<K> {
     order: BTreeSet<(u32, K)>,
     due: BTreeMap<K, u32>,

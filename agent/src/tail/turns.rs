@@ -13,7 +13,7 @@ use crate::discover::directories::DirectoryId;
 use crate::discover::stat::Stat;
 
 /// A ring for a change that was seen comes within this, if it comes.
-const RING_LATE: Duration = Duration::from_secs(1);
+const RING_LATE: Duration = Duration::from_secs(2);
 
 /// What is looked at in one look, but for what rang.
 #[derive(Debug, Default)]
@@ -57,10 +57,13 @@ impl Files {
     /// Says when a directory is looked at again.
     pub(super) fn plan_directory(&mut self, id: DirectoryId, now: Duration) {
         let poll = self.limits.poll;
-        let wait = match self.directories.quiet(id, now) {
+        let mut wait = match self.directories.quiet(id, now) {
             None => poll,
             Some(quiet) => spread(by_age(quiet, 1, poll, self.limits.sweep), (id, now), poll),
         };
+        if wait > poll && self.directories.is_linked(id) {
+            wait = poll;
+        }
         self.directory_looks.plan(id, now + wait);
     }
 
@@ -109,7 +112,7 @@ impl Files {
         directory: DirectoryId,
         now: Duration,
     ) {
-        if self.heard.contains(&index) {
+        if self.heard_all || self.heard.contains(&index) {
             self.unheard.remove(&index);
         } else if self.directories.was_watched(directory, now)
             && self.directories.tells(directory, now)
