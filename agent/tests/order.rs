@@ -1,8 +1,6 @@
 //! Promise 6 on the real binary: what is read back stands in the order in which it was written, although requests overtake each other, fail,
 //! or are taken without an answer.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
 mod support;
 
 use std::time::Duration;

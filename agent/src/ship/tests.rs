@@ -126,7 +126,7 @@ fn of_two_batches_that_share_a_time_the_second_waits_for_the_firsts_answer() {
 
 #[test]
 fn a_stream_that_waits_for_its_turn_takes_no_room_from_others_and_little_memory() {
-    let (target, other) = (target("a"), target("b"));
+    let target = target("a");
     let now = Now {
         monotonic: Duration::ZERO,
         unix_ms: 0,
@@ -148,7 +148,7 @@ fn a_stream_that_waits_for_its_turn_takes_no_room_from_others_and_little_memory(
     assert!((3..=4).contains(&offered), "{offered}");
     assert!(!shipping.is_free(&target, 0, 5) && !shipping.is_free(&target, 5, 9));
     assert!(shipping.is_free(&target, 6, 9) && shipping.is_free(&target, 0, 4));
-    assert!(shipping.is_free(&other, 5, 5));
+    assert!(shipping.is_free(&testing::target("b"), 5, 5));
 }
 
 #[test]

@@ -429,7 +429,7 @@ impl World {
 
     fn arrive(&mut self, call: Travelling) {
         let takes = |at: usize| match call.fault {
-            Fault::Half { .. } => at % 2 == 0,
+            Fault::Half { .. } => at.is_multiple_of(2),
             Fault::Prefix { events, .. } => at < events,
             _ => true,
         };
