@@ -38,15 +38,13 @@ pub struct Measure {
     pub date_ms: i64,
 }
 
-/// What became of the question for the time.
+/// What an answer told of the time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Told {
-    /// The time.
+    /// When it was.
     Time(Measure),
-    /// There was an answer, and it had no date: nobody will tell.
+    /// Nothing, having no date: nobody will tell.
     Nothing,
-    /// Nobody answered.
-    NoAnswer,
 }
 
 /// How far the service's time is from the monotonic clock: between the two, at an instant.
@@ -134,7 +132,7 @@ impl ServiceClock {
         }
     }
 
-    /// Takes what an answer told; `host` is the host's time when that is heard.
+    /// Takes what an answer told, each answer once; `host` is the host's time when that is heard.
     pub fn hear(&mut self, told: Told, host: Now) {
         let measured = match told {
             Told::Time(measure) => Bounds::of(measure),
@@ -142,7 +140,6 @@ impl ServiceClock {
                 self.trusts_host |= self.known.is_none();
                 return;
             }
-            Told::NoAnswer => None,
         };
         let Some(measured) = measured else {
             return;
@@ -233,8 +230,6 @@ mod tests {
     #[test]
     fn nothing_is_known_before_the_first_answer() {
         let mut clock = ServiceClock::unknown();
-        assert!(!clock.is_known());
-        clock.hear(Told::NoAnswer, host(100, 0));
         assert!(!clock.is_known());
         clock.hear(answer(200, 50), host(200, 0));
         assert!(clock.is_known());

@@ -258,6 +258,46 @@ fn an_agent_that_can_not_send_says_so_and_ends_within_its_drain() {
     assert_eq!(status(directory.path())["totals"]["pending_bytes"], 4);
 }
 
+/// The last line has no end yet: it is not sent, and that is said.
+#[test]
+fn an_agent_that_leaves_an_unfinished_line_says_so_when_it_stops() {
+    let directory = stage(&service(), "10s");
+    fs::write(directory.path().join("a.log"), "one\ntw").unwrap();
+    let config = directory.path().join("baker-agent.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    // Longer than the test takes.
+    fs::write(&config, format!("{text}hold = \"60s\"\n")).unwrap();
+    let mut running = Running::start(directory.path());
+    await_status(directory.path(), |status| {
+        status["totals"]["shipped_bytes"] == 4
+    });
+    running.signal(Signal::SIGTERM);
+    running.says("the next start goes on there");
+    assert_eq!(running.exit_code(), Some(7));
+    assert_eq!(status(directory.path())["totals"]["pending_bytes"], 2);
+}
+
+/// A stream that this host has no name for: its lines wait, and that is said.
+#[test]
+fn an_agent_that_has_no_name_for_a_stream_says_so_when_it_stops() {
+    let directory = stage(&service(), "10s");
+    let config = directory.path().join("baker-agent.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, format!("{text}stream = \"{{asg}}/{{file}}\"\n")).unwrap();
+    let mut running = Running::start(directory.path());
+    let live = await_status(directory.path(), |status| {
+        status["totals"]["pending_bytes"] == 4
+    });
+    assert_eq!(live["conserved"], true);
+    assert!(
+        live["complaints"][0].as_str().unwrap().contains("{asg}"),
+        "{live:#}"
+    );
+    running.signal(Signal::SIGTERM);
+    running.says("the next start goes on there");
+    assert_eq!(running.exit_code(), Some(7));
+}
+
 #[test]
 fn a_reload_that_is_asked_for_during_the_start_waits_for_its_end() {
     let directory = stage(&nobody(), "1s");

@@ -1,10 +1,31 @@
 //! Region, credentials and connections, found once and shared: each service's client is a thin thing above them.
 
+use std::fmt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use aws_config::SdkConfig;
+use aws_smithy_async::time::TimeSource;
 
 use super::clock::ServiceTime;
 use super::logs::{self, ConnectError, Logs, Options};
 use super::metrics::Metrics;
+use crate::clock::Now;
+
+/// Time for the SDK.
+struct Clock<F>(F);
+
+impl<F> fmt::Debug for Clock<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Clock")
+    }
+}
+
+impl<F: Fn() -> Now + Send + Sync> TimeSource for Clock<F> {
+    fn now(&self) -> SystemTime {
+        let unix_ms = u64::try_from((self.0)().unix_ms).unwrap_or(0);
+        UNIX_EPOCH + Duration::from_millis(unix_ms)
+    }
+}
 
 /// Access to AWS as this host has it. A clone shares credentials and connections.
 #[derive(Debug, Clone)]
@@ -44,6 +65,20 @@ impl Access {
             &self.options,
             self.time.clone(),
         )
+    }
+
+    /// Signs, and judges whether credentials have expired, by this clock alone. By itself the SDK corrects the host's by what the last answer
+    /// told, so that the first request after a jump of that clock is refused.
+    #[must_use]
+    pub fn by(self, clock: impl Fn() -> Now + Send + Sync + 'static) -> Self {
+        let config = self.config.into_builder();
+        Self {
+            config: config
+                .time_source(Clock(clock))
+                .disable_clock_skew_correction(true)
+                .build(),
+            ..self
+        }
     }
 
     /// What all answers tell of the time.

@@ -28,9 +28,8 @@ pub struct ServiceTime(Arc<Mutex<Heard>>);
 struct Heard {
     /// By how much this host was ahead at the last answer.
     ahead_ms: Option<i64>,
-    /// How many answers there were, and what the last one told.
+    /// How many answers there were.
     answers: u64,
-    told: Option<Told>,
     listener: Option<Listener>,
 }
 
@@ -58,15 +57,6 @@ impl ServiceTime {
         self.lock().answers
     }
 
-    /// What the last answer told, if there was one after the first so many.
-    pub(super) fn since(&self, answers: u64) -> Told {
-        let heard = self.lock();
-        heard
-            .told
-            .filter(|_| heard.answers > answers)
-            .unwrap_or(Told::NoAnswer)
-    }
-
     /// What reads the date of every answer.
     pub(super) fn watch(&self) -> impl Intercept + use<> {
         Watch(self.clone())
@@ -86,7 +76,6 @@ impl ServiceTime {
         let mut heard = self.lock();
         heard.ahead_ms = ahead_ms(answer, SystemTime::now()).or(heard.ahead_ms);
         heard.answers += 1;
-        heard.told = Some(told);
         if let Some(listener) = &heard.listener {
             listener(told);
         }

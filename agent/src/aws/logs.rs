@@ -23,7 +23,6 @@ use super::clock::ServiceTime;
 use super::explain::Place;
 use super::failure::{Failure, RejectedInfo};
 use super::http::{Http, HttpError, Proxy};
-use crate::clock::Told;
 use crate::target::{GroupClass, Target};
 
 /// Enough for one lost SYN (the kernel sends the next after a second).
@@ -180,20 +179,29 @@ impl Logs {
         self.clock.ahead_ms()
     }
 
-    /// Asks for nothing but the date of an answer: PutLogEvents without an event, which the service takes from nobody. It needs no
-    /// permission that the agent does not need anyway, and a refusal tells the time as well.
-    pub async fn ask_time(&self, target: &Target) -> Told {
+    /// Asks for nothing but the date of an answer, which whoever [listens](super::ServiceTime::listen) is told: PutLogEvents without an
+    /// event, which the service takes from nobody. It needs no permission that the agent does not need anyway, and a refusal tells the
+    /// time as well.
+    ///
+    /// # Errors
+    /// When nobody answers.
+    pub async fn ask_time(&self, target: &Target) -> Result<(), Failure> {
         let before = self.clock.answers();
-        let asked = self
-            .client
-            .put_log_events()
-            .log_group_name(&target.group)
-            .log_stream_name(&target.stream)
-            .set_log_events(Some(Vec::new()))
-            .send();
-        // What it answers does not matter.
-        let _ = tokio::time::timeout(self.timeouts.call, asked).await;
-        self.clock.since(before)
+        let asked = self.call("PutLogEvents", target, |watch| {
+            self.client
+                .put_log_events()
+                .log_group_name(&target.group)
+                .log_stream_name(&target.stream)
+                .set_log_events(Some(Vec::new()))
+                .customize()
+                .interceptor(watch)
+                .send()
+        });
+        let asked = asked.await;
+        match self.clock.answers() > before {
+            true => Ok(()),
+            false => asked.map(drop),
+        }
     }
 
     /// PutLogEvents with a finished body, which is sent as it is and never copied.

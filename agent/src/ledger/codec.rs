@@ -67,6 +67,54 @@ mod tests {
         }
     }
 
+    /// Agents before them take the newer kinds for damage: so those are written only where there is no older one.
+    #[test]
+    fn a_ledger_without_anything_new_is_written_as_before() {
+        use crate::account::{GenerationId, Head, Identity};
+        use crate::ledger::testing::target;
+
+        let found = |from: u64, resumed: bool| {
+            let generation = GenerationId(3);
+            let identity = Identity {
+                device: 1,
+                inode: 2,
+                head: Head::default(),
+            };
+            let (set, path, target, at_ms) = ("/a".into(), "/a".into(), target(1), 5);
+            match resumed {
+                false => Record::Found {
+                    generation,
+                    identity,
+                    set,
+                    path,
+                    target,
+                    from,
+                    at_ms,
+                },
+                true => Record::Continued {
+                    generation,
+                    identity,
+                    set,
+                    path,
+                    target,
+                    from,
+                    at_ms,
+                },
+            }
+        };
+        for (record, kinds) in [
+            (found(7, false), [1, 12, 14]),
+            (found(7, true), [20, 12, 21]),
+        ] {
+            let mut state = crate::ledger::State::default();
+            state.apply(&record).unwrap();
+            let first = |record: &Record| bytes(std::slice::from_ref(record))[0];
+            let mut written = vec![first(&record)];
+            written.extend(state.snapshot().iter().map(first));
+            assert_eq!(written, kinds);
+        }
+    }
+
     #[test]
     fn a_number_above_64_bits_is_none() {
         let seen = |size: &[u8]| [&[5, 0], size].concat();

@@ -324,7 +324,25 @@ impl Engine {
         for sight in self.files.look_everywhere(now) {
             self.see(sight, now);
         }
+        self.write_down_what_is_seen();
         self.shipping.drain(now);
+    }
+
+    /// How long files are is kept in memory alone while they are read; at the end it is for whoever asks the ledger what is left.
+    fn write_down_what_is_seen(&mut self) {
+        let pending: Vec<Record> = self
+            .books
+            .state
+            .generations()
+            .filter(|(_, known)| known.pending() > 0)
+            .map(|(generation, known)| Record::Seen {
+                generation,
+                size: known.extent(),
+            })
+            .collect();
+        for seen in pending {
+            self.books.record(seen);
+        }
     }
 
     /// Whether there is nothing more that could be sent now.

@@ -225,7 +225,12 @@ impl Engine {
             }
         }
         source.at = from + position as u64;
-        source.size = source.size.max(from + read.bytes as u64);
+        let read_to = from + read.bytes as u64;
+        if read_to > source.size {
+            // What a read finds before a look does is seen, too: else the generation would seem settled while bytes of it are on their way.
+            source.size = read_to;
+            self.books.see(id, read_to);
+        }
         self.files.consumed(id, source.at);
         let held_until = source.grown + plan.rules.hold;
         if !sent && position > 0 {

@@ -13,7 +13,7 @@ use crate::stamp::Origin;
 use crate::status::{self, FileStatus, Running, Status};
 use crate::target::Target;
 
-use super::Engine;
+use super::{Engine, time};
 
 /// Something to tell the operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -209,6 +209,14 @@ impl Engine {
                 *mine = since.min(*mine);
             }
         }
+        if !self.has_time() {
+            // Nothing is read, and what waits to be read is late all the same.
+            for id in &self.ready {
+                if let Some(source) = self.sources.get(id) {
+                    oldest.entry(*id).or_insert(source.grown);
+                }
+            }
+        }
         oldest
     }
 
@@ -252,7 +260,7 @@ impl Engine {
 fn subject(subject: &Subject) -> String {
     let name = |target: &Target| stream_name(&target.stream, &target.group);
     match subject {
-        Subject::Service => "CloudWatch Logs".into(),
+        Subject::Service => time::SERVICE.into(),
         Subject::Target(target) => name(target),
         Subject::ReadBack(target) => format!("reading back {}", name(target)),
         Subject::Events(target) => format!("events for {}", name(target)),

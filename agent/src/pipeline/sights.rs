@@ -124,7 +124,8 @@ impl Engine {
                 self.books.see(id, size);
                 self.unnamed.ended(id);
                 if let Some(source) = self.sources.get_mut(&id) {
-                    source.size = size;
+                    // A look may be older than the last read.
+                    source.size = size.max(source.at);
                     source.ended = true;
                     self.queue(id);
                 }
@@ -290,7 +291,11 @@ impl Engine {
             None => self.unnamed.is_over(id),
         };
         let settled = |known: &Generation| known.pending() == 0;
-        if over && self.books.state.generation(id).is_some_and(settled) && self.files.forget(id) {
+        if over
+            && self.books.state.generation(id).is_some_and(settled)
+            && self.framed(id).is_empty()
+            && self.files.forget(id)
+        {
             self.sources.remove(&id);
             self.unnamed.remove(id);
             self.books.record(Record::Forgotten { generation: id });

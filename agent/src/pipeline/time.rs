@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
+use crate::aws::Failure;
 use crate::clock::{Now, ServiceClock, Told};
 use crate::target::Target;
 
@@ -17,6 +18,10 @@ use super::Engine;
 const TOLERANCE_MS: u64 = 60_000;
 /// Between two questions that nobody answers.
 const PAUSE: Duration = Duration::from_secs(1);
+/// Nobody is complained about before so many questions in a row were not answered: one reset is none of people's business.
+const COMPLAIN_AFTER: u32 = 3;
+/// What a complaint is about when nobody answers.
+pub(super) const SERVICE: &str = "CloudWatch Logs";
 /// What complaints are about.
 const SUBJECT: &str = "this host's clock";
 /// What a complaint about time that is not known is about.
@@ -68,19 +73,29 @@ impl Engine {
         Some(target)
     }
 
-    /// What became of the question that [`Engine::asks_time`] asked.
-    pub fn time_answered(&mut self, told: Told, now: Now) {
+    /// What became of the question that [`Engine::asks_time`] asked. What an answer told, [`Engine::hear`] has taken before.
+    pub fn time_answered(&mut self, answer: Result<(), Failure>, now: Now) {
         self.asking.under_way = false;
-        self.asking.unanswered = match told {
-            Told::NoAnswer => self.asking.unanswered.saturating_add(1),
-            Told::Time(_) | Told::Nothing => 0,
-        };
-        // Where an answer is to be confirmed by another one, that is asked for at once.
-        self.asking.not_before = match self.asking.unanswered {
-            0 => Duration::ZERO,
-            _ => now.monotonic + PAUSE,
-        };
-        self.hear(told, now);
+        match answer {
+            Ok(()) => {
+                // Where it is to be confirmed by another one, that is asked for at once.
+                self.asking = Asking::default();
+                self.troubles.clear(SERVICE);
+            }
+            Err(failure) => {
+                self.asking.not_before = now.monotonic + PAUSE;
+                self.asking.unanswered = self.asking.unanswered.saturating_add(1);
+                if self.asking.unanswered >= COMPLAIN_AFTER {
+                    let why = failure.message.trim_end_matches('.');
+                    self.troubles.report(
+                        SERVICE.into(),
+                        format!(
+                            "{why}; lines wait in their files; it is tried again about every second"
+                        ),
+                    );
+                }
+            }
+        }
     }
 
     /// What an answer told of the service's time.
@@ -89,7 +104,6 @@ impl Engine {
         self.clock.hear(told, now);
         self.now = now;
         if self.clock.is_known() {
-            self.asking.not_before = Duration::ZERO;
             self.troubles.clear(UNKNOWN);
         } else if before {
             self.troubles.report(

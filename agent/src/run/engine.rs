@@ -105,7 +105,7 @@ pub(super) fn drive(
                     engine.hear(told, now);
                     clock.know(engine.clock());
                 }
-                Message::AskedTime(told) => engine.time_answered(told, now),
+                Message::AskedTime(answer) => engine.time_answered(answer, now),
                 Message::Ledger(trouble) => engine.ledger_trouble(trouble),
                 Message::Report(reply) => {
                     // Who asked may have gone.

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::aws::Failure;
 use crate::clock::Told;
 use crate::config::Settings;
 use crate::pipeline::OpenError;
@@ -16,7 +17,7 @@ pub(super) enum Message {
     /// What an answer told of the service's time.
     Time(Told),
     /// What became of the question for it.
-    AskedTime(Told),
+    AskedTime(Result<(), Failure>),
     /// The ledger can't be written (`Some`), or can be again.
     Ledger(Option<String>),
     /// Somebody asks how things stand.

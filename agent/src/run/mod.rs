@@ -144,9 +144,12 @@ async fn serve(
     };
     let host = Arc::new(host?);
     let mut begun = begin::open_ledger(settings, &host, log)?;
-    let access = Access::find(&settings.aws).await?;
-    let logs = Rc::new(access.logs()?);
     let clock = Clock::new();
+    let signing = clock.clone();
+    let access = Access::find(&settings.aws)
+        .await?
+        .by(move || signing.service_now());
+    let logs = Rc::new(access.logs()?);
     let bell = Arc::clone(&inbox);
     let mut engine = Engine::open(
         settings,

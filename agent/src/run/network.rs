@@ -47,7 +47,7 @@ pub(super) async fn ask_time(
     inbox: Arc<Inbox>,
 ) {
     while let Some(target) = asks.recv().await {
-        let told = logs.ask_time(&target).await;
-        inbox.push(Message::AskedTime(told));
+        let answer = logs.ask_time(&target).await;
+        inbox.push(Message::AskedTime(answer));
     }
 }

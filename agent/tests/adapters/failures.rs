@@ -1,13 +1,15 @@
 //! What is made of everything that can go wrong on the way.
 
 use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use aws_config::identity::IdentityCache;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::future::ProvideCredentials as Provided;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
-use baker_agent::aws::{Failure, FailureKind, Http, Logs, Options, Proxy, Timeouts};
+use baker_agent::aws::{Access, Failure, FailureKind, Http, Logs, Options, Proxy, Timeouts};
+use baker_agent::clock::{Now, Told, host};
 use bytes::Bytes;
 
 use crate::server::{Reply, Server};
@@ -247,4 +249,61 @@ async fn a_wrong_clock_is_told_and_then_signed_around() {
         .duration_since(signature::time(&requests[1]))
         .unwrap();
     assert!(shift > HOUR / 2, "{shift:?}");
+}
+
+#[tokio::test]
+async fn a_refusal_answers_the_question_for_the_time_and_is_signed_by_the_clock_that_is_kept() {
+    const HOUR: Duration = Duration::from_secs(3600);
+    let server = Server::start(|_| {
+        let date = http_date(SystemTime::now() - HOUR);
+        Reply::Answer(
+            400,
+            vec![("date", date)],
+            r#"{"__type":"InvalidParameterException","message":"no events"}"#.into(),
+        )
+    });
+    let http = Http::new(None, &Proxy::Direct, 4).unwrap();
+    let access = Access::over(config(&server.url(), http), &Options::default()).by(|| {
+        let wrong = host::now();
+        Now {
+            unix_ms: wrong.unix_ms - 3_600_000,
+            ..wrong
+        }
+    });
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let hearing = Arc::clone(&heard);
+    access
+        .time()
+        .listen(move |told| hearing.lock().unwrap().push(told));
+    let logs = access.logs().unwrap();
+    for _ in 0..2 {
+        logs.ask_time(&target()).await.unwrap();
+    }
+    for request in server.requests() {
+        assert_eq!(request.action(), "PutLogEvents");
+        assert_eq!(request.json()["logEvents"], serde_json::json!([]));
+        // Neither by the host's clock, nor corrected twice.
+        let signed = signature::time(&request);
+        let off = SystemTime::now().duration_since(signed).unwrap();
+        assert!(off.abs_diff(HOUR) < HOUR / 2, "{off:?}");
+    }
+    let heard = heard.lock().unwrap();
+    assert_eq!(heard.len(), 2);
+    for told in heard.iter() {
+        let Told::Time(measure) = told else {
+            panic!("{told:?}");
+        };
+        assert!(measure.sent <= measure.received);
+        let off_ms = host::now().unix_ms - measure.date_ms;
+        assert!((3_500_000..3_700_000).contains(&off_ms), "{off_ms}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_tells_the_time_where_nobody_answers() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let failure = logs_at(&url).ask_time(&target()).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::NotSent);
 }

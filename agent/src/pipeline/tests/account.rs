@@ -229,3 +229,95 @@ fn an_unfinished_line_is_left_at_the_end_and_is_said_to_be() {
     assert!(engine.drained());
     assert_eq!(engine.left_bytes(), 2);
 }
+
+/// A read gets further than the look before it, and the file is gone at the next: what was read is on its way, whatever the look says.
+#[test]
+fn a_file_that_ends_with_a_batch_of_it_on_its_way_is_not_forgotten_before_that_has_landed() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("a.log");
+    let settings = settings(folder.path());
+    fs::write(&log, "one\n").unwrap();
+    let mut engine = engine(&settings, State::default());
+    assert_eq!(sent_within(&mut engine, 0..1_000), ["one"]);
+    let id = *engine.sources.keys().next().unwrap();
+    // Written after the look.
+    append(&log, "two\n");
+    engine.queue(id);
+    engine.read(at(1_010));
+    assert_eq!(engine.sources[&id].at, 8);
+    assert_eq!(engine.books.state.generation(id).unwrap().seen(), 8);
+    engine.see(Sight::Ended { id, size: 4 }, at(1_020));
+    assert!(engine.books.state.generation(id).is_some());
+    assert_eq!(sent_within(&mut engine, 1_100..5_000), ["two"]);
+    assert!(engine.books.state.refusals().is_none());
+    assert_eq!(engine.books.state.overall().totals.shipped(), 8);
+}
+
+/// Names come and go faster than anybody looks, and inodes are used again.
+#[test]
+fn a_folder_where_files_come_and_go_by_the_thousand_is_accounted_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut settings = settings(folder.path());
+    settings.files[0].set.patterns = vec![folder.path().join("*.log").display().to_string()];
+    let mut engine = engine(&settings, State::default());
+    let (mut records, mut sent) = (Vec::new(), Vec::new());
+    let mut ms = 0;
+    let mut choice = 1_u64;
+    let mut next = |of: u64| {
+        choice = choice
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (choice >> 33) % of
+    };
+    let mut step = |engine: &mut Engine, records: &mut Vec<Record>, sent: &mut Vec<String>| {
+        ms += 20;
+        let step = engine.step(at(ms));
+        records.extend(step.records);
+        for call in step.calls {
+            let answer = match &call.what {
+                What::Put { body, .. } => {
+                    let body: serde_json::Value = serde_json::from_slice(body).unwrap();
+                    let events = body["logEvents"].as_array().unwrap();
+                    let message =
+                        |event: &serde_json::Value| event["message"].as_str().unwrap().to_owned();
+                    sent.extend(events.iter().map(message));
+                    Answer::Put(Ok(RejectedInfo::default()))
+                }
+                _ => Answer::Made(Ok(())),
+            };
+            engine.answer(call.id, answer, at(ms));
+        }
+    };
+    for number in 0..3_000_u64 {
+        let log = folder.path().join(format!("{}.log", next(8)));
+        match next(6) {
+            0 => _ = fs::remove_file(&log),
+            // Cut in place, its beginning kept or not.
+            1 => {
+                let file = fs::OpenOptions::new().write(true).open(&log);
+                if let Ok(file) = file {
+                    let bytes = file.metadata().unwrap().len();
+                    file.set_len(bytes - next(100).min(bytes)).unwrap();
+                }
+            }
+            2 => fs::write(&log, format!("the same\nline {number}\n")).unwrap(),
+            _ => append(
+                &log,
+                &format!("line {number}\n").repeat(1 + next(40) as usize),
+            ),
+        }
+        if next(2) == 0 {
+            step(&mut engine, &mut records, &mut sent);
+        }
+    }
+    for _ in 0..200 {
+        step(&mut engine, &mut records, &mut sent);
+    }
+    let refusals = engine.books.state.refusals();
+    assert!(refusals.is_none(), "{}", refusals.unwrap());
+    engine.check().unwrap();
+    let state = folded(&records);
+    state.check().unwrap();
+    assert_eq!(state.overall().totals, engine.books.state.overall().totals);
+    assert!(sent.len() > 500);
+}

@@ -1,6 +1,7 @@
 //! Whose time it is: hosts whose clock is wrong, or jumps.
 
 use super::*;
+use crate::aws::{Failure, FailureKind};
 use crate::clock::{Measure, Told};
 
 const HOUR_MS: i64 = 3_600_000;
@@ -53,7 +54,8 @@ impl World {
             }
             if self.engine.asks_time().is_some() {
                 self.asked += 1;
-                self.engine.time_answered(told(ms), now);
+                self.engine.hear(told(ms), now);
+                self.engine.time_answered(Ok(()), now);
             }
         }
     }
@@ -88,7 +90,7 @@ fn nothing_is_read_before_the_services_time_is_known() {
     }
     assert_eq!(engine.asks_time().unwrap().group, "g");
     assert!(engine.asks_time().is_none(), "one question at a time");
-    engine.time_answered(Told::NoAnswer, at(5_000));
+    engine.time_answered(Err(unreachable()), at(5_000));
     engine.step(at(5_100));
     assert!(engine.asks_time().is_none(), "not at once again");
     assert!(engine.next() <= at(6_000).monotonic);
@@ -96,9 +98,42 @@ fn nothing_is_read_before_the_services_time_is_known() {
     assert!(engine.asks_time().is_some());
     assert!(!engine.drained(), "at the end it would be left");
     assert_eq!(engine.left_bytes(), 4);
-    engine.time_answered(told(6_100), at(6_100));
-    assert!(!engine.step(at(6_200)).calls.is_empty());
+    assert!(
+        engine
+            .report(at(6_000))
+            .running
+            .unwrap()
+            .oldest_unshipped_ms
+            > Some(5_000)
+    );
+    assert!(engine.report(at(6_000)).complaints.is_empty());
+    for ms in [6_050, 7_100] {
+        engine.step(at(ms));
+        let _ = engine.asks_time();
+        engine.time_answered(Err(unreachable()), at(ms));
+    }
+    let complaints = engine.report(at(7_100)).complaints;
+    assert_eq!(complaints.len(), 1);
+    assert!(
+        complaints[0].contains("connection refused"),
+        "{complaints:?}"
+    );
+    engine.step(at(8_100));
+    assert!(engine.asks_time().is_some());
+    engine.hear(told(8_150), at(8_150));
+    engine.time_answered(Ok(()), at(8_150));
+    assert!(!engine.step(at(8_200)).calls.is_empty());
     assert!(engine.asks_time().is_none());
+    assert!(engine.report(at(8_200)).complaints.is_empty());
+}
+
+fn unreachable() -> Failure {
+    Failure {
+        kind: FailureKind::NotSent,
+        code: None,
+        message: "connection refused".into(),
+        retry_after: None,
+    }
 }
 
 #[test]
@@ -110,7 +145,8 @@ fn a_service_that_tells_no_time_is_sent_lines_all_the_same() {
     engine.await_time();
     engine.step(at(0));
     assert!(engine.asks_time().is_some());
-    engine.time_answered(Told::Nothing, at(100));
+    engine.hear(Told::Nothing, at(100));
+    engine.time_answered(Ok(()), at(100));
     assert_eq!(sent_within(&mut engine, 200..2_000), ["one"]);
 }
 
