@@ -7,6 +7,7 @@
 //!     cargo bench -p baker-agent --bench agent                       all rows
 //!     cargo bench -p baker-agent --bench agent -- catchup idle       these rows
 //!     cargo bench -p baker-agent --bench agent -- --quick            shorter rows, once each, to see that they work
+//!     cargo bench -p baker-agent --bench agent -- --than PATH        catch-ups beside another build of the agent, in turns
 //!     cargo bench -p baker-agent --bench agent -- --with awslogs     the same of AWS's older agent, after ours
 
 #[path = "support/mod.rs"]

@@ -103,10 +103,44 @@ pub struct Identity {
 /// A fingerprint of the first bytes of a file's (decompressed) content. It grows with a short file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Head {
+    /// The position of the first byte that it covers: the first one that is not NUL. A writer that goes on at its old offset
+    /// after a truncation leaves a hole before it.
+    pub start: u64,
     /// How many bytes it covers.
     pub bytes: u32,
     /// The first eight bytes of their SHA-256.
     pub hash: u64,
+}
+
+impl Head {
+    /// One past the last byte that it covers.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.start + u64::from(self.bytes)
+    }
+}
+
+/// The CRC-32 of all bytes from a [`Print`]'s base up to a position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Mark {
+    /// One past the last byte that it covers.
+    pub to: u64,
+    /// The checksum.
+    pub crc: u32,
+}
+
+/// A fingerprint of what was read of a generation: checksums of its content up to several positions, and its file's times. It tells
+/// apart what begins alike, and knows a copy that ends anywhere.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Print {
+    /// When the file was made, in nanoseconds since 1970, where the file system tells.
+    pub born_ns: Option<i64>,
+    /// When it was last written, by the last look, in nanoseconds since 1970.
+    pub modified_ns: Option<i64>,
+    /// The position that the checksums begin at.
+    pub base: u64,
+    /// In ascending order; the last one covers all that was read.
+    pub marks: Vec<Mark>,
 }
 
 /// A span of a generation as part of a batch, and which of its bytes are not sent.

@@ -14,6 +14,7 @@ use crate::log::chain;
 mod environment;
 mod files;
 mod identity;
+mod judge;
 mod metrics;
 mod sample;
 mod service;

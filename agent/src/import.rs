@@ -164,6 +164,15 @@ fn read(top: &Section<'_>) -> Vec<Table> {
     top.left_out("opentelemetry", "baker-agent speaks no OpenTelemetry");
     top.left_out("csm", "SDK metrics have been discontinued by AWS");
     top.rest();
+    let does = |table: &Table| table.has_keys() && (table.is("[[file]]") || table.is("[metrics]"));
+    if !tables.iter().any(does) {
+        let place = ["logs", "metrics"].into_iter().find(|it| top.has(it));
+        notes.left_out(
+            place.unwrap_or("agent"),
+            "no file and no metric of it is left, so there is nothing to do for baker-agent, which refuses such a configuration: add a [[file]] or \
+             [metrics]",
+        );
+    }
     let mut others = Table::new("", "");
     others.explain(notes.since(begun));
     tables.push(others);

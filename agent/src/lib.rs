@@ -64,6 +64,8 @@ pub mod clock;
 
 pub mod descriptors;
 
+pub mod expressions;
+
 pub mod memory;
 
 pub mod names;

@@ -4,6 +4,8 @@
 //! line to ship, and so on for ever. So lines are paced: after a burst, only so many an hour, whatever happens. What was left out is counted,
 //! and a complaint that still stands is made as soon as there is room; `baker-agent status` shows all of them at any time.
 //!
+//! A message is one line, whatever is in it, so that no name of a file can pass for a line of the agent's own.
+//!
 //! In a unit, stderr is the journal, which reads the level from a prefix (sd-daemon(3)); elsewhere the level is a word.
 
 mod budget;
@@ -14,6 +16,7 @@ use std::os::fd::AsFd;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
+use diagnostics::terminal;
 use nix::sys::stat::fstat;
 
 use budget::Budget;
@@ -88,19 +91,26 @@ impl<W: Write> Log<W> {
 
     /// Says something.
     pub fn say(&self, level: Level, message: &str) {
-        self.write(&mut self.lock(), level, message, Instant::now());
+        let message = terminal::inline(message);
+        self.write(&mut self.lock(), level, &message, Instant::now());
     }
 
     /// Says how the agent ended, whatever else was said before: nothing of it is shipped by this process any more.
     pub fn end(&self, level: Level, message: &str) {
         let mut inner = self.lock();
         inner.budget = Budget::full(Instant::now());
-        self.write(&mut inner, level, message, Instant::now());
+        let message = terminal::inline(message);
+        self.write(&mut inner, level, &message, Instant::now());
     }
 
     /// Says what is wrong with `subject`, if that was not the last thing said of it.
     pub fn trouble(&self, level: Level, subject: &str, message: &str) {
-        self.trouble_at(level, subject, message, Instant::now());
+        self.trouble_at(level, subject, &terminal::inline(message), Instant::now());
+    }
+
+    /// The same for a message of several lines, which are the caller's own.
+    pub fn trouble_in_lines(&self, level: Level, subject: &str, message: &str) {
+        self.trouble_at(level, subject, &terminal::lines(message), Instant::now());
     }
 
     fn trouble_at(&self, level: Level, subject: &str, message: &str, now: Instant) {
@@ -111,7 +121,7 @@ impl<W: Write> Log<W> {
         {
             return;
         }
-        let said = self.write(&mut inner, level, &format!("{subject}: {message}"), now);
+        let said = self.write(&mut inner, level, &about(subject, message), now);
         let message = message.to_owned();
         let trouble = Trouble {
             level,
@@ -133,7 +143,7 @@ impl<W: Write> Log<W> {
             .remove(subject)
             .is_some_and(|trouble| trouble.said)
         {
-            let message = format!("{subject}: fine again");
+            let message = about(subject, "fine again");
             self.write(&mut inner, Level::Info, &message, now);
         }
     }
@@ -155,7 +165,7 @@ impl<W: Write> Log<W> {
             let Some(trouble) = inner.troubles.get(&subject) else {
                 continue;
             };
-            let (level, message) = (trouble.level, format!("{subject}: {}", trouble.message));
+            let (level, message) = (trouble.level, about(&subject, &trouble.message));
             if !self.write(&mut inner, level, &message, now) {
                 return;
             }
@@ -201,6 +211,10 @@ impl<W: Write> Log<W> {
         // A panic elsewhere leaves at worst a line half written.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn about(subject: &str, message: &str) -> String {
+    format!("{}: {message}", terminal::inline(subject))
 }
 
 /// An error with its causes, on one line.
@@ -318,7 +332,44 @@ mod tests {
 
     #[test]
     fn every_line_for_the_journal_has_its_level() {
-        let text = said(true, |log| log.say(Level::Warning, "first\nsecond"));
-        assert_eq!(text, "<4>warning: first\n<4>  second\n");
+        let text = said(true, |log| {
+            log.trouble_in_lines(Level::Warning, "a", "first\nsecond");
+        });
+        assert_eq!(text, "<4>warning: a: first\n<4>  second\n");
+    }
+
+    /// A file may have any name, and so may a stream that is made of it.
+    #[test]
+    fn no_name_can_pass_for_a_line_of_the_agent_s_own_or_be_obeyed() {
+        let evil = "/a\n<3>error: all is lost\x1b[2J\u{9b}2J\u{202e}";
+        let shown = "/a\\n<3>error: all is lost\\x1b[2J\\u{9b}2J\\u{202e}";
+        let now = Instant::now();
+        let text = said(true, |log| {
+            log.say(Level::Info, evil);
+            log.trouble(Level::Error, evil, evil);
+            log.cleared(evil);
+            log.trouble_in_lines(Level::Error, evil, "x\x1b\ny");
+            for _ in 0..1000 {
+                log.say(Level::Info, "filler");
+            }
+            log.trouble_at(Level::Error, "late", &terminal::inline(evil), now);
+            log.catch_up_at(now + 2000 * PACE);
+            log.catch_up_at(now + 4000 * PACE);
+            log.end(Level::Error, evil);
+        });
+        let own = text.lines().filter(|line| !line.ends_with("filler"));
+        let own: Vec<&str> = own.filter(|line| !line.contains("left out")).collect();
+        assert_eq!(
+            own,
+            [
+                &format!("<6>{shown}"),
+                &format!("<3>error: {shown}: {shown}"),
+                &format!("<6>{shown}: fine again"),
+                &format!("<3>error: {shown}: x\\x1b"),
+                "<3>  y",
+                &format!("<3>error: late: {shown}"),
+                &format!("<3>error: {shown}"),
+            ]
+        );
     }
 }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use baker_agent::check;
 use baker_agent::cli::{self, Command, Output};
-use baker_agent::config::diagnostics::Problems;
+use baker_agent::config::diagnostics::{Problems, terminal};
 use baker_agent::config::{self, Copies, Remote, Settings, Source};
 use baker_agent::dashboard::{self, Ask, Subject};
 use baker_agent::descriptors;
@@ -109,7 +109,12 @@ fn valid<T>(read: Result<T, Problems>) -> Result<T, Exit> {
             1 => "1 problem".to_owned(),
             n => format!("{n} problems"),
         };
-        eprint(&format!("{}\n\n{count}", problems.render(colours())));
+        // Its colours are for the terminal; the rest of it is harmless already.
+        let _ = writeln!(
+            std::io::stderr(),
+            "{}\n\n{count}",
+            problems.render(colours())
+        );
         Exit::Usage
     })
 }
@@ -157,10 +162,10 @@ fn run_check(asked: &cli::Check, user: check::Subject) -> Result<Exit, Exit> {
         false => load(&asked.config)?,
     };
     let report = runtime()?.block_on(check::check(&settings, user, asked.offline, now_ms()));
-    print(&match asked.output {
-        Output::Json => report.to_json(),
-        Output::Human => check::human(&report),
-    });
+    match asked.output {
+        Output::Json => print_json(&report.to_json()),
+        Output::Human => print(&check::human(&report)),
+    }
     Ok(match report.problems() {
         0 => Exit::Ok,
         _ => Exit::Check,
@@ -181,10 +186,10 @@ fn run_status(asked: &cli::Status) -> Result<Exit, Exit> {
         Ok(None) => report_of_ledger(&state_dir)?,
         Err(error) => return Err(fail(&error, Exit::State)),
     };
-    print(&match asked.output {
-        Output::Json => report.to_json(),
-        Output::Human => status::human(&report),
-    });
+    match asked.output {
+        Output::Json => print_json(&report.to_json()),
+        Output::Human => print(&status::human(&report)),
+    }
     Ok(match report.conserved {
         true => Exit::Ok,
         false => Exit::Account,
@@ -201,11 +206,17 @@ fn run_dashboard(asked: cli::Dashboard) -> Result<Exit, Exit> {
     };
     let outcome = runtime()?
         .block_on(dashboard::fulfil(&settings, &ask))
-        .map_err(|error| fail(&error, error.exit()))?;
+        .map_err(|error| {
+            let exit = fail(&error, error.exit());
+            for remark in error.remarks() {
+                eprint(&format!("  {}: {}", remark.path, remark.message));
+            }
+            exit
+        })?;
     match asked.output {
-        Output::Json => print(&outcome.to_json()),
+        Output::Json => print_json(&outcome.to_json()),
         Output::Human => {
-            print(&outcome.human());
+            print_json(&outcome.human());
             for note in &outcome.notes {
                 eprint(&format!("note: {note}"));
             }
@@ -232,7 +243,7 @@ fn run_import(asked: &cli::Import) -> Result<Exit, Exit> {
     })?;
     let imported = valid(import::import(&shown, &text))?;
     match asked.output {
-        Output::Json => print(&imported.to_json()),
+        Output::Json => print_json(&imported.to_json()),
         Output::Human => {
             print(imported.toml.trim_end());
             for finding in &imported.findings {
@@ -291,6 +302,12 @@ fn print(text: &str) {
     let _ = writeln!(std::io::stdout(), "{text}");
 }
 
+/// A document of JSON: what is harmful in its strings is escaped, so that it means the same.
+fn print_json(document: &str) {
+    print(&terminal::json(document));
+}
+
+/// One line, whatever is in it.
 fn eprint(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{text}");
+    let _ = writeln!(std::io::stderr(), "{}", terminal::inline(text));
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use diagnostics::terminal;
 use sd_notify::NotifyState;
 
 /// How often the watchdog is patted within its limit: a late pat is no hang.
@@ -9,12 +10,14 @@ const PATS: u32 = 4;
 
 /// The agent holds its configuration and follows signals. It may not ship yet: `status` says what it waits for.
 pub fn ready(status: &str) {
-    tell(&[NotifyState::Ready, NotifyState::Status(status)]);
+    // A second line would be an assignment of its own.
+    let status = terminal::inline(status);
+    tell(&[NotifyState::Ready, NotifyState::Status(&status)]);
 }
 
 /// One line for `systemctl status`.
 pub fn status(status: &str) {
-    tell(&[NotifyState::Status(status)]);
+    tell(&[NotifyState::Status(&terminal::inline(status))]);
 }
 
 /// A reload begins; [`ready`] ends it.

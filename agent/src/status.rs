@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::account::{Fate, Filtered, Lost, Rejected};
+use crate::ledger::State;
 
 mod cost;
 pub mod ledger;
@@ -33,7 +34,7 @@ pub struct Status {
     pub gone: Account,
     /// The sum over all that was ever seen.
     pub totals: Account,
-    /// Whether every account adds up, and the totals are the sum of all.
+    /// Whether every account adds up, the totals are the sum of all, and nothing was refused that the account should have taken.
     pub conserved: bool,
     /// What goes wrong at present, with remedies.
     pub complaints: Vec<String>,
@@ -107,6 +108,14 @@ impl Status {
         }
     }
 
+    /// Takes back that the account holds if anything was refused that it could not be true of.
+    pub fn judge(&mut self, state: &State) {
+        if let Some(refusals) = state.refusals() {
+            self.conserved = false;
+            self.complaints.insert(0, refusals.to_string());
+        }
+    }
+
     /// The report as one JSON document.
     #[must_use]
     pub fn to_json(&self) -> String {
@@ -144,6 +153,9 @@ pub struct Running {
     pub replaced: u64,
     /// Descriptors of log files that are open.
     pub open_files: usize,
+    /// Files that are not followed because they are more than `limits.files`.
+    #[serde(default)]
+    pub left_out_files: usize,
     /// What the agent itself costs; `None` where that can't be read.
     #[serde(default)]
     pub cost: Option<Cost>,
@@ -242,7 +254,7 @@ fn sum(reasons: &BTreeMap<String, u64>) -> u64 {
 }
 
 /// What a reason is called in the report. Part of the interface.
-fn reason(fate: Fate) -> &'static str {
+pub(crate) fn reason(fate: Fate) -> &'static str {
     match fate {
         Fate::Shipped => "shipped",
         Fate::Filtered(Filtered::Pattern) => "pattern",

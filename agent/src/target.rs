@@ -8,6 +8,8 @@ pub enum GroupClass {
     Standard,
     /// Half the price, fewer features (no metric filters, no subscriptions).
     InfrequentAccess,
+    /// Cheaper than the standard class, with a part of its features.
+    Essentials,
 }
 
 /// One log stream of one log group.

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde::Serialize;
 
+pub mod terminal;
+
 /// A text that problems point into, under the name that its reader knows it by.
 #[derive(Debug, PartialEq, Eq)]
 pub struct SourceText {
@@ -130,20 +132,22 @@ impl Problem {
     }
 
     fn render(&self, renderer: &Renderer) -> String {
+        // Of the source's own text, the renderer replaces what could be taken for its colours.
+        let message = terminal::lines(&self.message);
         let mut report = vec![match &self.place {
-            None => Group::with_title(Level::ERROR.primary_title(self.message.as_str())),
-            Some(place) => Level::ERROR.primary_title(self.message.as_str()).element(
+            None => Group::with_title(Level::ERROR.primary_title(message)),
+            Some(place) => Level::ERROR.primary_title(message).element(
                 Snippet::source(place.source.text.as_str())
-                    .path(place.source.path.as_str())
+                    .path(terminal::inline(&place.source.path))
                     .annotation(
                         AnnotationKind::Primary
                             .span(place.span.clone())
-                            .label(place.label.as_str()),
+                            .label(terminal::lines(&place.label)),
                     )
                     .annotations(place.context.iter().map(|(span, label)| {
                         AnnotationKind::Context
                             .span(span.clone())
-                            .label(label.as_str())
+                            .label(terminal::lines(label))
                     })),
             ),
         }];
@@ -151,7 +155,7 @@ impl Problem {
             let group = report
                 .pop()
                 .unwrap_or_else(|| Group::with_level(Level::HELP));
-            report.push(group.element(Level::HELP.message(help.as_str())));
+            report.push(group.element(Level::HELP.message(terminal::lines(help))));
         }
         renderer.render(&report)
     }
@@ -225,7 +229,11 @@ impl Problems {
             Renderer::plain()
         };
         let shown: Vec<String> = self.all.iter().map(|p| p.render(&renderer)).collect();
-        shown.join("\n\n")
+        let shown = shown.join("\n\n");
+        match colours {
+            true => terminal::painted(&shown).into_owned(),
+            false => terminal::lines(&shown).into_owned(),
+        }
     }
 }
 
@@ -296,6 +304,26 @@ mod tests {
         assert_eq!(source.line_and_column(0), (1, 1));
         assert_eq!(source.line_and_column(2), (2, 1));
         assert_eq!(source.line_and_column(5), (2, 3));
+    }
+
+    #[test]
+    fn nothing_that_was_written_reaches_a_terminal_raw() {
+        let evil = "a\x1b[2J\u{9b}2J\u{202e}\u{200b}b";
+        let source = Arc::new(SourceText {
+            path: evil.into(),
+            text: format!("x = \"{evil}\"\n"),
+        });
+        let problem = Problem::new(evil).at(&source, 0..1, evil).help(evil);
+        let problems = Problems::one("it", problem);
+        let plain = problems.render(false);
+        assert!(
+            !plain.replace('\n', "").contains(terminal::is_harmful),
+            "{plain:?}"
+        );
+        let coloured = problems.render(true);
+        let rest = coloured.replace("\x1b[", "").replace('\n', "");
+        assert!(!rest.contains(terminal::is_harmful), "{coloured:?}");
+        assert!(!coloured.contains("\x1b[2J"), "{coloured:?}");
     }
 
     #[test]

@@ -87,7 +87,7 @@ async fn boto3_and_the_cli_are_let_in_by_their_signature_and_page_through_everyt
         .boto3(
             "import time\n\
              logs = boto3.client('logs')\n\
-             logs.create_log_group(logGroupName='/app/x', tags={'team': 'a b'}, logGroupClass='INFREQUENT_ACCESS')\n\
+             logs.create_log_group(logGroupName='/app/x', tags={'team': 'a b'}, logGroupClass='STANDARD')\n\
              logs.put_retention_policy(logGroupName='/app/x', retentionInDays=14)\n\
              for name in ('a', 'b'):\n    \
              logs.create_log_stream(logGroupName='/app/x', logStreamName=name)\n\
@@ -114,7 +114,7 @@ async fn boto3_and_the_cli_are_let_in_by_their_signature_and_page_through_everyt
         .await;
     let all: Vec<String> = (0..50).map(|n| format!("a {n}")).collect();
     let expected = json!([
-        90, ["a 0", "b 0", "a 1"], 14, "INFREQUENT_ACCESS", {"team": "a b"}, [49, 49], all
+        90, ["a 0", "b 0", "a 1"], 14, "STANDARD", {"team": "a b"}, [49, 49], all
     ]);
     assert_eq!(seen, expected);
     let events = ["logs", "get-log-events", "--log-group-name", "/app/x"];

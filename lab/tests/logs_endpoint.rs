@@ -136,6 +136,58 @@ fn a_fault_takes_the_request_or_does_not_just_as_it_says() {
     assert_eq!(endpoint.messages("g", "s"), ["a"]);
 }
 
+/// An endpoint on which a PutLogEvents of `a` is under way that met `kind`, and its client.
+fn put_and_go(kind: Kind) -> (Endpoint, Client) {
+    let (endpoint, mut first) = with_stream(unsigned());
+    endpoint.set_faults(Script::put_log_events([(When::First(1), kind)]));
+    let body = batch(&["a"]).to_string();
+    let head = format!(
+        "POST / HTTP/1.1\r\nHost: logs\r\nX-Amz-Target: Logs_20140328.PutLogEvents\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    first.0.write_all(head.as_bytes()).unwrap();
+    let started = Instant::now();
+    while endpoint.faults_met() != [1] {
+        assert!(started.elapsed() < LIMIT);
+        std::thread::yield_now();
+    }
+    (endpoint, first)
+}
+
+#[test]
+fn a_request_that_is_delayed_before_it_is_taken_is_overtaken_and_one_whose_answer_is_delayed_is_not()
+ {
+    const LONG_MS: u64 = 3_600_000;
+    let before = Kind::DelayBefore {
+        ms: LONG_MS,
+        to_ms: None,
+    };
+    for (kind, expected) in [
+        (before, vec!["b"]),
+        (Kind::Delay { ms: LONG_MS }, vec!["a", "b"]),
+    ] {
+        let (endpoint, _first) = put_and_go(kind);
+        let mut second = Client::new(endpoint.address());
+        let answer = second.ask("PutLogEvents", &batch(&["b"])).unwrap();
+        assert_eq!(answer.status, 200);
+        assert_eq!(endpoint.messages("g", "s"), expected);
+    }
+}
+
+#[test]
+fn what_was_read_is_taken_even_if_its_client_has_gone() {
+    let (endpoint, first) = put_and_go(Kind::DelayBefore {
+        ms: 200,
+        to_ms: None,
+    });
+    drop(first);
+    let started = Instant::now();
+    while endpoint.messages("g", "s") != ["a"] {
+        assert!(started.elapsed() < LIMIT);
+        std::thread::yield_now();
+    }
+}
+
 #[test]
 fn a_fault_is_answered_with_the_code_of_its_name_and_takes_nothing() {
     for (kind, code) in [
@@ -401,7 +453,12 @@ impl Drop for Running {
 #[test]
 fn the_command_says_where_it_listens_takes_faults_and_ends_when_told() {
     let process = Command::new(env!("CARGO_BIN_EXE_lab"))
-        .args(["logs-endpoint", "--any-credentials"])
+        .args([
+            "logs-endpoint",
+            "--any-credentials",
+            "--latency-before",
+            "1ms..2ms",
+        ])
         .stdout(Stdio::piped())
         .spawn();
     let mut process = Running(process.unwrap());
@@ -432,4 +489,106 @@ fn the_command_says_where_it_listens_takes_faults_and_ends_when_told() {
     let pid = Pid::from_raw(i32::try_from(process.0.id()).unwrap());
     kill(pid, Signal::SIGTERM).unwrap();
     assert!(process.0.wait().unwrap().success());
+}
+
+/// Asks until a query has ended.
+fn results(client: &mut Client, ask: &Json) -> Json {
+    let started = Instant::now();
+    loop {
+        let answer = client.ask("GetQueryResults", ask).unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        let answer = answer.json();
+        if answer["status"] == "Complete" {
+            return answer;
+        }
+        assert!(["Scheduled", "Running"].contains(&answer["status"].as_str().unwrap()));
+        assert!(answer.get("nextToken").is_none(), "{answer}");
+        assert!(started.elapsed() < LIMIT);
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_group_that_gives_no_streams_is_searched() {
+    let endpoint = start(unsigned());
+    let mut client = Client::new(endpoint.address());
+    for class in ["INFREQUENT_ACCESS", "ESSENTIALS"] {
+        let group = json!({"logGroupName": class, "logGroupClass": class});
+        assert_eq!(client.ask("CreateLogGroup", &group).unwrap().status, 200);
+        for stream in ["s", "t"] {
+            let names = json!({"logGroupName": class, "logStreamName": stream});
+            assert_eq!(client.ask("CreateLogStream", &names).unwrap().status, 200);
+        }
+        let now_ms = jiff::Timestamp::now().as_millisecond();
+        for (stream, count) in [("s", 12_000), ("t", 3)] {
+            let events: Vec<_> = (0..count)
+                .map(|n| json!({"timestamp": now_ms, "message": format!("{stream} {n}")}))
+                .collect();
+            for events in events.chunks(10_000) {
+                let put =
+                    json!({"logGroupName": class, "logStreamName": stream, "logEvents": events});
+                assert_eq!(client.ask("PutLogEvents", &put).unwrap().status, 200);
+            }
+        }
+        for (operation, ask) in [
+            (
+                "GetLogEvents",
+                json!({"logGroupName": class, "logStreamName": "s"}),
+            ),
+            ("FilterLogEvents", json!({"logGroupName": class})),
+        ] {
+            let refused = client.ask(operation, &ask).unwrap();
+            assert_eq!(refused.json()["__type"], "InvalidOperationException");
+            let message = refused.json()["message"].as_str().unwrap().to_owned();
+            assert_eq!(
+                message,
+                format!(
+                    "The log group {class} is of log-group-class {class}. {operation} is not supported for this log class."
+                )
+            );
+        }
+        let mut query = json!({
+            "logGroupName": class,
+            "startTime": now_ms / 1000,
+            "endTime": now_ms / 1000 + 1,
+            "limit": 100_000,
+            "queryString": "fields @timestamp, @message | filter @logStream = \"s\" | sort @timestamp asc",
+        });
+        let id = client.ask("StartQuery", &query).unwrap().json()["queryId"].clone();
+        let mut found = Vec::new();
+        let mut ask = json!({ "queryId": id });
+        loop {
+            let page = results(&mut client, &ask);
+            let rows = page["results"].as_array().unwrap();
+            assert!(rows.len() <= 10_000);
+            for row in rows {
+                assert_eq!(row[0]["field"], "@timestamp");
+                assert_eq!(row[1]["field"], "@message");
+                assert_eq!(row[2]["field"], "@ptr");
+                found.push(row[1]["value"].as_str().unwrap().to_owned());
+            }
+            match page.get("nextToken") {
+                Some(token) => ask["nextToken"] = token.clone(),
+                None => break,
+            }
+        }
+        let expected: Vec<String> = (0..12_000).map(|n| format!("s {n}")).collect();
+        assert!(found == expected, "{} found", found.len());
+        // What it does not know it does not answer.
+        query["queryString"] = json!("fields @message | filter @message like /x/");
+        let refused = client.ask("StartQuery", &query).unwrap();
+        assert_eq!(
+            (refused.status, &refused.json()["__type"]),
+            (400, &json!("MalformedQueryException"))
+        );
+    }
+    let both = client.ask("DescribeLogGroups", &json!({"logGroupClass": "ESSENTIALS"}));
+    assert_eq!(
+        both.unwrap().json()["logGroups"].as_array().unwrap().len(),
+        2
+    );
+    let unknown = client
+        .ask("GetQueryResults", &json!({"queryId": "x"}))
+        .unwrap();
+    assert_eq!(unknown.json()["__type"], "ResourceNotFoundException");
 }

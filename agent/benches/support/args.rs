@@ -14,6 +14,8 @@ pub(crate) struct Args {
     pub(crate) quick: bool,
     /// Another binary than the one that cargo built.
     pub(crate) agent: Option<PathBuf>,
+    /// Another build to measure ours beside, in turns.
+    pub(crate) than: Option<PathBuf>,
     /// Measure AWS's older agent too.
     pub(crate) with_awslogs: bool,
     /// Leave ours out.
@@ -21,6 +23,8 @@ pub(crate) struct Args {
 }
 
 const RUNS: usize = 5;
+/// Beside another build, where a tenth counts.
+const RUNS_VERSUS: usize = 11;
 
 impl Args {
     pub(crate) fn parse(typed: impl Iterator<Item = String>) -> Result<Self, String> {
@@ -35,6 +39,7 @@ impl Args {
                 "--quick" => args.quick = true,
                 "--only-others" => args.only_others = true,
                 "--agent" => args.agent = Some(value()?.into()),
+                "--than" => args.than = Some(value()?.into()),
                 "--runs" => runs = Some(value()?.parse().map_err(|_| "--runs needs a number")?),
                 "--with" => match value()?.as_str() {
                     "awslogs" => args.with_awslogs = true,
@@ -47,13 +52,20 @@ impl Args {
                     let names: Vec<_> = rows::ALL.iter().map(|row| row.name).collect();
                     return Err(format!(
                         "`{other}` is no row and no option\nrows: {}\noptions: --runs N, --quick, --agent PATH, \
-                         --with awslogs, --only-others",
+                         --than PATH, --with awslogs, --only-others",
                         names.join(" ")
                     ));
                 }
             }
         }
-        args.runs = runs.unwrap_or(if args.quick { 1 } else { RUNS });
+        args.runs = runs.unwrap_or(match (args.quick, &args.than) {
+            (true, _) => 1,
+            (false, None) => RUNS,
+            (false, Some(_)) => RUNS_VERSUS,
+        });
+        if args.than.is_some() && args.rows.is_empty() {
+            args.rows.push("versus".into());
+        }
         Ok(args)
     }
 

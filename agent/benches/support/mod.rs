@@ -7,3 +7,4 @@ pub(crate) mod awslogs;
 pub(crate) mod chorus;
 pub(crate) mod rows;
 pub(crate) mod table;
+pub(crate) mod versus;

@@ -1,7 +1,7 @@
 //! The rows: each sets its stage, lets the agent work, and measures from outside.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use super::args::Args;
 use super::chorus;
 use super::table::{Table, Target};
+use super::versus;
 use crate::support::agent::{Followed, Program, Running, Setup};
 use crate::support::check::{Checker, Verdict};
 use crate::support::endpoint::{Endpoint, Options};
@@ -52,6 +53,7 @@ pub(crate) const ALL: &[Row] = &[
     Row::new("logrotate", logrotate),
     Row::new("kills", kills),
     Row::new("outage", outage),
+    Row::ours("versus", versus::catch_ups),
     Row::ours("files", files),
     Row::ours("rates", rates),
 ];
@@ -84,9 +86,11 @@ const MIB: f64 = 1024.0 * 1024.0;
 
 /// The agent under test, and how thoroughly.
 pub(crate) struct Bench<'a> {
-    program: &'a dyn Program,
-    runs: usize,
-    quick: bool,
+    pub(super) program: &'a dyn Program,
+    /// Another build of it.
+    pub(super) than: Option<PathBuf>,
+    pub(super) runs: usize,
+    pub(super) quick: bool,
 }
 
 /// One agent on one endpoint with an empty folder.
@@ -173,6 +177,7 @@ impl<'a> Bench<'a> {
     pub(crate) fn new(program: &'a dyn Program, args: &Args) -> Self {
         Self {
             program,
+            than: args.than.clone(),
             runs: args.runs,
             quick: args.quick,
         }
@@ -187,7 +192,7 @@ impl<'a> Bench<'a> {
     }
 
     /// A tenth of it, when in a hurry.
-    fn scaled(&self, number: u64) -> u64 {
+    pub(super) fn scaled(&self, number: u64) -> u64 {
         if self.quick { number / 10 } else { number }
     }
 
@@ -205,12 +210,54 @@ impl<'a> Bench<'a> {
     }
 
     /// The four figures that have to be 0.
-    fn show_verdict(&self, table: &mut Table, verdict: &Verdict) {
+    pub(super) fn show_verdict(&self, table: &mut Table, verdict: &Verdict) {
         table.figure("lost", &[verdict.lost as f64], "lines", self.target(0.0));
         table.figure("twice", &[verdict.twice as f64], "lines", self.target(0.0));
         if verdict.garbled + verdict.foreign > 0 || !verdict.gaps.is_empty() {
             table.note(&verdict.to_string());
         }
+    }
+}
+
+/// What a catch-up cost, from outside.
+pub(super) struct CaughtUp {
+    pub(super) wall_s: f64,
+    /// Its whole life, start and end included.
+    pub(super) cpu_s: f64,
+    pub(super) peak_mib: f64,
+    pub(super) arrived: bool,
+    pub(super) requests: u64,
+    endpoint_cpu_s: f64,
+    /// If it was asked for.
+    pub(super) verdict: Option<Verdict>,
+}
+
+/// Lets the program send a log that is there already. What arrived is held against what was written if that is asked for.
+pub(super) fn caught_up(
+    program: &dyn Program,
+    log: &Path,
+    written: Written,
+    latency: Option<Duration>,
+    ask: bool,
+) -> CaughtUp {
+    let stage = Stage::new(Options { latency });
+    let mut setup = stage.setup();
+    setup.files[0].path = log.to_owned();
+    let (children, started) = (meter::children_cpu(), Instant::now());
+    let running = Running::start(program, &setup);
+    let arrived = stage.until_arrived(written.lines).is_some();
+    let wall = started.elapsed();
+    let peak = running.reading().peak_rss_bytes;
+    running.terminate(Duration::from_secs(30));
+    let cpu = meter::children_cpu() - children;
+    CaughtUp {
+        wall_s: wall.as_secs_f64(),
+        cpu_s: cpu.as_secs_f64(),
+        peak_mib: mib(peak),
+        arrived,
+        requests: stage.endpoint.stats().requests,
+        endpoint_cpu_s: stage.endpoint.reading().cpu.as_secs_f64(),
+        verdict: ask.then(|| stage.verdict(&[written])),
     }
 }
 
@@ -222,31 +269,21 @@ fn catch_up(bench: &Bench<'_>, table: &mut Table, latency: Option<Duration>) {
     let (mut walls, mut cpus, mut peaks, mut yardsticks, mut ratios) =
         (vec![], vec![], vec![], vec![], vec![]);
     let (mut verdict, mut endpoint_cpu, mut requests) = (None, vec![], 0);
-    for _ in 0..bench.runs {
+    for nth in 0..bench.runs {
         // Also brings the file into the page cache, for whoever comes first.
         let yardstick = meter::openssl_sha256(&log).as_secs_f64();
-        let stage = Stage::new(Options { latency });
-        let mut setup = stage.setup();
-        setup.files[0].path.clone_from(&log);
-        let (children, started) = (meter::children_cpu(), Instant::now());
-        let running = bench.start(&setup);
-        let arrived = stage.until_arrived(lines);
-        let wall = started.elapsed();
-        let peak = running.reading().peak_rss_bytes;
-        running.terminate(Duration::from_secs(30));
-        // Its whole life, start and end included.
-        let cpu = (meter::children_cpu() - children).as_secs_f64();
-        if arrived.is_none() {
+        let run = caught_up(bench.program, &log, written, latency, nth == 0);
+        if !run.arrived {
             table.note("not everything arrived in time");
         }
-        walls.push(wall.as_secs_f64());
-        cpus.push(cpu);
-        peaks.push(mib(peak));
+        walls.push(run.wall_s);
+        cpus.push(run.cpu_s);
+        peaks.push(run.peak_mib);
         yardsticks.push(yardstick);
-        ratios.push(cpu / yardstick);
-        endpoint_cpu.push(stage.endpoint.reading().cpu.as_secs_f64());
-        requests = stage.endpoint.stats().requests;
-        verdict.get_or_insert_with(|| stage.verdict(&[written]));
+        ratios.push(run.cpu_s / yardstick);
+        endpoint_cpu.push(run.endpoint_cpu_s);
+        requests = run.requests;
+        verdict = verdict.or(run.verdict);
     }
     let call = latency.map_or(String::new(), |latency| {
         format!(", each call takes {} ms", latency.as_millis())

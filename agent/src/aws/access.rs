@@ -2,6 +2,7 @@
 
 use aws_config::SdkConfig;
 
+use super::clock::ServiceTime;
 use super::logs::{self, ConnectError, Logs, Options};
 use super::metrics::Metrics;
 
@@ -10,6 +11,7 @@ use super::metrics::Metrics;
 pub struct Access {
     config: SdkConfig,
     options: Options,
+    time: ServiceTime,
 }
 
 impl Access {
@@ -27,6 +29,7 @@ impl Access {
         Self {
             config,
             options: options.clone(),
+            time: ServiceTime::default(),
         }
     }
 
@@ -39,7 +42,14 @@ impl Access {
             &self.config,
             self.options.endpoint_url.as_deref(),
             &self.options,
+            self.time.clone(),
         )
+    }
+
+    /// What all answers tell of the time.
+    #[must_use]
+    pub fn time(&self) -> &ServiceTime {
+        &self.time
     }
 
     /// CloudWatch's metrics; `endpoint_url` comes before `AWS_ENDPOINT_URL_CLOUDWATCH` and `AWS_ENDPOINT_URL`.
@@ -47,6 +57,6 @@ impl Access {
     /// # Errors
     /// When no region is known.
     pub fn metrics(&self, endpoint_url: Option<&str>) -> Result<Metrics, ConnectError> {
-        Metrics::at(&self.config, endpoint_url, &self.options)
+        Metrics::at(&self.config, endpoint_url, &self.options, &self.time)
     }
 }

@@ -10,6 +10,7 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use super::body::Handed;
+use super::bounds::TooLong;
 use super::classify::{Seen, classify};
 use super::clock;
 use super::explain::{Account, Place, causes, explain};
@@ -66,7 +67,10 @@ where
         (None, Some(answer)) if answer.status().is_success() => {
             format!("an answer that can't be read: {}", causes(error))
         }
-        (None, Some(answer)) => format!("status {}", answer.status()),
+        (None, Some(answer)) => match find::<TooLong>(error) {
+            Some(too_long) => format!("status {}: {too_long}", answer.status()),
+            None => format!("status {}", answer.status()),
+        },
         (None, None) => causes(error),
     };
     let now = SystemTime::now();

@@ -10,6 +10,9 @@ use crate::target::Target;
 /// fractions of a second.
 const CLOCK_TOLERANCE_MS: u64 = 60_000;
 
+/// So much of somebody else's words is told, in characters: a page of a proxy is no complaint.
+const WORDS: usize = 1_000;
+
 /// Who was asked for what.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place<'a> {
@@ -54,7 +57,14 @@ pub(super) fn explain(place: Place<'_>, account: Account<'_>) -> String {
         line.push_str(code);
         line.push_str(": ");
     }
-    line.push_str(account.words.trim().trim_end_matches('.'));
+    let words = account.words.trim().trim_end_matches('.');
+    match words.char_indices().nth(WORDS) {
+        Some((end, _)) => {
+            line.push_str(&words[..end]);
+            line.push('…');
+        }
+        None => line.push_str(words),
+    }
     if let Some(remedy) = remedy(place, account) {
         line.push_str("; ");
         line.push_str(&remedy);
@@ -228,6 +238,29 @@ mod tests {
         assert_eq!(
             told(FailureKind::Throttled, "ThrottlingException", None),
             "PutLogEvents for app, stream i-1/syslog (eu-west-1): ThrottlingException: It is so"
+        );
+    }
+
+    #[test]
+    fn of_very_many_words_the_first_are_told() {
+        let words = "é".repeat(60_000);
+        let line = explain(
+            Place {
+                action: "PutLogEvents",
+                target: &target(),
+                region: "eu-west-1",
+                endpoint: None,
+            },
+            Account {
+                kind: FailureKind::Other,
+                code: None,
+                words: &words,
+                clock_ahead_ms: None,
+            },
+        );
+        assert!(
+            line.ends_with("é…") && line.chars().count() < 1_100,
+            "{line}"
         );
     }
 

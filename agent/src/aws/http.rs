@@ -18,6 +18,8 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
+use super::bounds::{Asked, bounded};
+
 /// An idle connection is closed after this time. It is also how often the pool wakes up to look, so it is not short; and
 /// it is below the 60 s after which load balancers commonly close, so that a request rarely meets a closing connection.
 const IDLE_CONNECTION_TIMEOUT: Duration = Duration::from_secs(50);
@@ -107,6 +109,8 @@ struct Shared {
     max_idle_connections: usize,
     /// Where the environment puts instance metadata: on the host's link too, wherever that is.
     metadata: Option<String>,
+    /// Whether nothing but metadata is asked.
+    metadata_only: bool,
     /// One set of connections per pair of (connect, read) time limits. In practice two: ours, and the metadata service's.
     routes: Mutex<Vec<(Limits, SharedHttpConnector)>>,
 }
@@ -153,12 +157,13 @@ impl Http {
                     .as_deref()
                     .and_then(authority)
                     .map(str::to_owned),
+                metadata_only: false,
                 routes: Mutex::default(),
             }),
         })
     }
 
-    /// A client that goes through no proxy, for services on the host's own link.
+    /// A client that goes through no proxy, for services on the host's own link: what they answer is short.
     #[must_use]
     pub fn direct() -> Http {
         Http {
@@ -167,6 +172,7 @@ impl Http {
                 tls: TlsContext::default(),
                 max_idle_connections: 1,
                 metadata: None,
+                metadata_only: true,
                 routes: Mutex::default(),
             }),
         }
@@ -290,9 +296,14 @@ impl Routes {
 impl HttpConnector for Routes {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let uri = request.uri();
-        let direct = self.shared.proxy.is_disabled()
+        let metadata = self.shared.metadata_only
             || is_link_local(uri)
             || self.shared.metadata.is_some() && self.shared.metadata.as_deref() == authority(uri);
+        let direct = metadata || self.shared.proxy.is_disabled();
+        let asked = match metadata {
+            true => Asked::Metadata,
+            false => Asked::of(request.headers().get("x-amz-target")),
+        };
         let connector = match (direct, uri.starts_with("https:")) {
             (true, false) => self.plain.get_or_init(|| self.builder().build_http()),
             (true, true) => self
@@ -302,7 +313,8 @@ impl HttpConnector for Routes {
                 .proxied
                 .get_or_init(|| self.with_tls(self.shared.proxy.clone())),
         };
-        connector.call(request)
+        let call = connector.call(request);
+        HttpConnectorFuture::new(async move { call.await.map(|answer| bounded(asked, answer)) })
     }
 }
 

@@ -19,10 +19,11 @@ use bytes::Bytes;
 use super::access::Access;
 use super::body::{Finished, Handed, Watch};
 use super::call::{self, Outcome};
-use super::clock::ServiceClock;
+use super::clock::ServiceTime;
 use super::explain::Place;
 use super::failure::{Failure, RejectedInfo};
 use super::http::{Http, HttpError, Proxy};
+use crate::clock::Told;
 use crate::target::{GroupClass, Target};
 
 /// Enough for one lost SYN (the kernel sends the next after a second).
@@ -33,6 +34,10 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 const SLOWEST_LINK_BYTES_PER_S: u64 = 64 * 1024;
 /// For credentials alone, so that a dead metadata service is told as such, and not as a call that timed out.
 const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// For region and endpoint. The SDK asks the instance's metadata for the region where nothing else tells it, with a limit for each answer to
+/// begin, and none for it to end.
+const LOAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Comes before `AWS_ENDPOINT_URL`. The SDK knows it by itself; messages name it.
 const ENDPOINT_VARIABLE: &str = "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS";
@@ -110,7 +115,7 @@ pub struct Logs {
     endpoint: Option<String>,
     gzip: bool,
     timeouts: Timeouts,
-    clock: ServiceClock,
+    clock: ServiceTime,
 }
 
 impl Logs {
@@ -128,7 +133,7 @@ impl Logs {
     /// # Errors
     /// When it has no region.
     pub fn over(config: &SdkConfig, options: &Options) -> Result<Logs, ConnectError> {
-        Logs::at(config, None, options)
+        Logs::at(config, None, options, ServiceTime::default())
     }
 
     /// The same at an address that comes before the configuration's.
@@ -136,9 +141,9 @@ impl Logs {
         config: &SdkConfig,
         endpoint_url: Option<&str>,
         options: &Options,
+        clock: ServiceTime,
     ) -> Result<Logs, ConnectError> {
         let region = config.region().ok_or(ConnectError::NoRegion)?.to_string();
-        let clock = ServiceClock::default();
         let mut builder = aws_sdk_cloudwatchlogs::config::Builder::from(config)
             // Tries and time limits are ours; a second opinion inside the SDK would only hide what happens.
             .retry_config(RetryConfig::disabled())
@@ -173,6 +178,22 @@ impl Logs {
     #[must_use]
     pub fn clock_ahead_ms(&self) -> Option<i64> {
         self.clock.ahead_ms()
+    }
+
+    /// Asks for nothing but the date of an answer: PutLogEvents without an event, which the service takes from nobody. It needs no
+    /// permission that the agent does not need anyway, and a refusal tells the time as well.
+    pub async fn ask_time(&self, target: &Target) -> Told {
+        let before = self.clock.answers();
+        let asked = self
+            .client
+            .put_log_events()
+            .log_group_name(&target.group)
+            .log_stream_name(&target.stream)
+            .set_log_events(Some(Vec::new()))
+            .send();
+        // What it answers does not matter.
+        let _ = tokio::time::timeout(self.timeouts.call, asked).await;
+        self.clock.since(before)
     }
 
     /// PutLogEvents with a finished body, which is sent as it is and never copied.
@@ -221,6 +242,8 @@ impl Logs {
             // The default, and so not said: not everything that speaks this API knows classes.
             GroupClass::Standard => None,
             GroupClass::InfrequentAccess => Some(LogGroupClass::InfrequentAccess),
+            // The SDK's model is older than the class.
+            GroupClass::Essentials => Some(LogGroupClass::from("ESSENTIALS")),
         };
         self.call("CreateLogGroup", target, |watch| {
             self.client
@@ -361,7 +384,9 @@ pub(super) async fn load(
     if let Some(url) = endpoint_url {
         loader = loader.endpoint_url(url);
     }
-    Ok(loader.load().await)
+    tokio::time::timeout(LOAD_TIMEOUT, loader.load())
+        .await
+        .map_err(|_| ConnectError::NoRegion)
 }
 
 /// "The index of the last log event that is too old. This field is exclusive."

@@ -17,6 +17,7 @@ use bytes::Bytes;
 use super::access::Access;
 use super::body::{Finished, Handed, Watch};
 use super::call::{self, Outcome};
+use super::clock::ServiceTime;
 use super::explain::Place;
 use super::failure::{Failure, FailureKind};
 use super::logs::{self, ConnectError, Options};
@@ -56,6 +57,7 @@ impl Metrics {
         config: &SdkConfig,
         endpoint_url: Option<&str>,
         options: &Options,
+        time: &ServiceTime,
     ) -> Result<Metrics, ConnectError> {
         let region = config.region().ok_or(ConnectError::NoRegion)?.to_string();
         let mut builder = aws_sdk_cloudwatch::config::Builder::from(config)
@@ -67,7 +69,8 @@ impl Metrics {
                     .connect_timeout(options.timeouts.connect)
                     .build(),
             )
-            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .interceptor(time.watch());
         if let Some(url) = endpoint_url {
             builder = builder.endpoint_url(url);
         }

@@ -1,10 +1,14 @@
 //! Reading the streams of a group of class INFREQUENT_ACCESS, which only Logs Insights does.
 //!
+//! A query of a time before its group was made is refused as malformed, though older events may have been put into it since: then the time is
+//! extended to now.
+//!
 //! Source: StartQuery and GetQueryResults, API reference.
 
 use std::time::Duration;
 
 use aws_sdk_cloudwatchlogs::types::{QueryStatus, ResultField};
+use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
@@ -12,8 +16,12 @@ use super::failure::{Failure, FailureKind};
 use super::logs::Logs;
 use crate::target::Target;
 
+/// What a query of a time before its group was made is refused with.
+const MALFORMED: &str = "MalformedQueryException";
 /// The most events that one query gives.
 const QUERY_EVENTS: i32 = 100_000;
+/// They come in so many pages at most: a page has up to 10,000, and an answer whose token changes for ever has no end.
+const PAGES: u32 = 500;
 /// How often results are asked for: soon at first, then less and less often.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 const LONGEST_WAIT: Duration = Duration::from_secs(4);
@@ -29,25 +37,18 @@ impl Logs {
         last_ms: i64,
         mut each: impl FnMut(i64, String) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        let started = self
-            .call("StartQuery", target, |watch| {
-                self.client()
-                    .start_query()
-                    .log_group_name(&target.group)
-                    // Whole seconds; what they hold too much is left out below.
-                    .start_time(first_ms.div_euclid(1000))
-                    .end_time(last_ms.div_euclid(1000).saturating_add(1))
-                    .query_string(query(&target.stream))
-                    .limit(QUERY_EVENTS)
-                    .customize()
-                    .interceptor(watch)
-                    .send()
-            })
-            .await?;
-        let id = started.query_id.unwrap_or_default();
+        // Whole seconds; what they hold too much is left out below.
+        let end_s = last_ms.div_euclid(1000).saturating_add(1);
+        let now_s = Timestamp::now().as_second();
+        let id = match self.start(target, first_ms, end_s).await {
+            Err(failure) if failure.code.as_deref() == Some(MALFORMED) && end_s < now_s => {
+                self.start(target, first_ms, now_s).await?
+            }
+            started => started?,
+        };
         let mut wait = FIRST_WAIT;
         let mut token: Option<String> = None;
-        let (mut seen, mut questions) = (0, 0);
+        let (mut seen, mut questions, mut pages) = (0, 0, 0);
         loop {
             let page = self
                 .call("GetQueryResults", target, |watch| {
@@ -77,7 +78,11 @@ impl Logs {
                 seen += 1;
                 let (time_ms, message) =
                     event(row).ok_or_else(|| failed(target, "a result is not understood"))?;
-                if (first_ms..=last_ms).contains(&time_ms) {
+                if time_ms > last_ms {
+                    // They are sorted.
+                    return Ok(());
+                }
+                if time_ms >= first_ms {
                     each(time_ms, message)?;
                 }
             }
@@ -87,11 +92,39 @@ impl Logs {
                     &format!("more than {QUERY_EVENTS} events between {first_ms} and {last_ms} ms"),
                 ));
             }
+            pages += 1;
             match page.next_token {
                 None => return Ok(()),
+                Some(_) if pages == PAGES => {
+                    return Err(failed(
+                        target,
+                        &format!("more than {PAGES} pages of results"),
+                    ));
+                }
                 next => token = next,
             }
         }
+    }
+}
+
+impl Logs {
+    /// Starts the query; returns its id.
+    async fn start(&self, target: &Target, first_ms: i64, end_s: i64) -> Result<String, Failure> {
+        let started = self
+            .call("StartQuery", target, |watch| {
+                self.client()
+                    .start_query()
+                    .log_group_name(&target.group)
+                    .start_time(first_ms.div_euclid(1000))
+                    .end_time(end_s)
+                    .query_string(query(&target.stream))
+                    .limit(QUERY_EVENTS)
+                    .customize()
+                    .interceptor(watch)
+                    .send()
+            })
+            .await?;
+        Ok(started.query_id.unwrap_or_default())
     }
 }
 

@@ -6,9 +6,11 @@ use crate::target::{GroupClass, Target};
 
 /// Events on one page. Source: GetLogEvents, API reference (also at most 1 MB).
 const PAGE_EVENTS: i32 = 10_000;
+/// So many pages are read at most: full ones would be sixteen times what is kept. An answer whose token changes for ever has no end.
+const PAGES: u32 = 1_000;
 /// More than this is not held in memory.
 const KEPT_BYTES: usize = 64 * 1024 * 1024;
-/// What GetLogEvents answers for a group of class INFREQUENT_ACCESS, of which it reads no streams.
+/// What GetLogEvents answers for a group of another class than STANDARD, of which it reads no streams.
 const OTHER_CLASS: &str = "InvalidOperationException";
 
 impl Logs {
@@ -43,7 +45,8 @@ impl Logs {
             bytes: 0,
             window: (target, first_ms, last_ms),
         };
-        if target.class == GroupClass::Standard {
+        // Of groups of class ESSENTIALS it is not said whether streams are read; that costs nothing to ask, and a query does.
+        if target.class != GroupClass::InfrequentAccess {
             match self.pages(target, first_ms, last_ms, &mut kept).await {
                 // The group was made by somebody else, with the other class.
                 Err(failure) if failure.code.as_deref() == Some(OTHER_CLASS) => {}
@@ -68,7 +71,7 @@ impl Logs {
         K: FnMut(i64, &str) -> bool,
     {
         let mut token: Option<String> = None;
-        loop {
+        for _ in 0..PAGES {
             let page = self
                 .call("GetLogEvents", target, |watch| {
                     self.client()
@@ -98,6 +101,7 @@ impl Logs {
             }
             token = page.next_forward_token;
         }
+        Err(kept.too_much(&format!("{PAGES} pages")))
     }
 }
 
@@ -118,15 +122,19 @@ impl<K: FnMut(i64, &str) -> bool> Kept<'_, K> {
         if self.bytes <= KEPT_BYTES {
             return Ok(());
         }
+        Err(self.too_much(&format!("{KEPT_BYTES} bytes")))
+    }
+
+    fn too_much(&self, what: &str) -> Failure {
         let (target, first_ms, last_ms) = self.window;
-        Err(Failure {
+        Failure {
             kind: FailureKind::Other,
             code: None,
             message: format!(
-                "reading {}, stream {} back: more than {KEPT_BYTES} bytes between {first_ms} and {last_ms} ms",
+                "reading {}, stream {} back: more than {what} between {first_ms} and {last_ms} ms",
                 target.group, target.stream
             ),
             retry_after: None,
-        })
+        }
     }
 }

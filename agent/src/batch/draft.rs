@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::body::{self, Opening};
+use super::fill::Fill;
 use super::limits::{
     BATCH_BYTES_MAX, BATCH_EVENTS_MAX, BATCH_SPAN_MS_MAX, BODY_BYTES_MAX, EVENT_OVERHEAD_BYTES,
 };
@@ -76,6 +77,8 @@ pub struct Draft {
     counted_bytes: usize,
     first_ms: i64,
     last_ms: i64,
+    /// How full it was when the time rose last.
+    risen: Fill,
     /// Whether the events came in chronological order.
     sorted: bool,
 }
@@ -99,6 +102,7 @@ impl Draft {
             counted_bytes: 0,
             first_ms: i64::MAX,
             last_ms: i64::MIN,
+            risen: Fill::default(),
             sorted: true,
         }
     }
@@ -120,6 +124,30 @@ impl Draft {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.buffers.events.is_empty()
+    }
+
+    /// The times of its first and its last event, in milliseconds since 1970; `None` if it has none.
+    pub(super) fn window(&self) -> Option<(i64, i64)> {
+        (!self.is_empty()).then_some((self.first_ms, self.last_ms))
+    }
+
+    /// Whether an event of this time would be later than all that are there.
+    #[inline]
+    pub(super) fn rises(&self, unix_ms: i64) -> bool {
+        unix_ms > self.last_ms && !self.is_empty()
+    }
+
+    /// Whether the batch is better ended before an event of a later time than all others: nearly full as it is, it would else have to end
+    /// among events of one time, and the next one would have to wait for it.
+    #[inline]
+    pub(super) fn ends_well(&mut self) -> bool {
+        let fill = Fill {
+            events: self.buffers.events.len(),
+            counted_bytes: self.counted_bytes,
+            body_bytes: self.buffers.body.len(),
+        };
+        let before = std::mem::replace(&mut self.risen, fill);
+        fill.ends_well(before)
     }
 
     /// Adds an event that the service takes.

@@ -5,16 +5,23 @@
 //! otherwise [`Limits::flush`] after the stream's last request. So one line into a quiet file leaves without waiting, and a busy
 //! stream makes few requests.
 //!
+//! Batches of one stream that share a time have to leave one after the other, since the service shows events of one time in the order of
+//! their arrival. So a batch rather ends where the time rises: when it is nearly full, and when it could not leave anyway. And lines
+//! that get the time of their reading get one that no batch before has had.
+//!
 //! The engine's turn: add all that it has read, then [`Batcher::flush`] as long as shipping has room (what can't leave now rather goes
 //! on growing), then take [`Batcher::sealed`] until it is empty.
 
 mod body;
 mod draft;
+mod fill;
 mod limits;
 mod pace;
 mod pool;
+mod times;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +36,8 @@ use self::draft::Room;
 use self::limits::Admission;
 use self::pace::Pace;
 use self::pool::{Buffers, Pool};
+use self::times::Times;
+pub use self::times::{READING_AHEAD_MS_MAX, When};
 use crate::account::{BatchId, Fate, Part, Rejected, Span};
 use crate::clock::Now;
 use crate::target::Target;
@@ -59,6 +68,18 @@ struct Stream {
     sealed: Option<Duration>,
     /// How large the last batch's body was: the next one starts with that much room.
     body_bytes: usize,
+    /// What its lines without a time of their own get.
+    times: Times,
+    /// The open batch was due, and has to wait for one that is under way.
+    waits: bool,
+}
+
+impl Stream {
+    /// Whether what is open could not leave.
+    fn waits_for(&self, is_free: impl Fn(&Arc<Target>, i64, i64) -> bool) -> bool {
+        let window = self.draft.as_ref().and_then(Draft::window);
+        window.is_some_and(|(first_ms, last_ms)| !is_free(&self.target, first_ms, last_ms))
+    }
 }
 
 /// Writes events into batches. Pure: time is handed in, and nothing leaves but values.
@@ -116,7 +137,7 @@ impl Batcher {
         self.limits = limits;
     }
 
-    /// Adds an event: `span` is what it is made of in its file, `unix_ms` its time in milliseconds since 1970.
+    /// Adds an event: `span` is what it is made of in its file, `when` its time, in milliseconds since 1970 or that of its reading.
     ///
     /// What is more than two hours ahead is not refused but gets the time of its reading, and is counted
     /// ([`Batcher::restamped`]): a wrong format or zone must not cost a line. What is older than 14 days or the group's retention, empty or
@@ -125,30 +146,48 @@ impl Batcher {
         &mut self,
         target: &Arc<Target>,
         span: Span,
-        unix_ms: i64,
+        when: impl Into<When>,
         message: &str,
         now: Now,
     ) -> Added {
-        let sent_ms =
-            match limits::admit(unix_ms, message.len(), target.retention_days, now.unix_ms) {
-                Admission::Own => unix_ms,
-                Admission::Restamp => now.unix_ms.max(0),
-                Admission::No(why) => return Added::Rejected(why),
-            };
+        let when = when.into();
+        let unix_ms = when.unix_ms(now);
+        let admission = limits::admit(unix_ms, message.len(), target.retention_days, now.unix_ms);
+        let own = match admission {
+            Admission::Own => matches!(when, When::At(_)),
+            Admission::Restamp => false,
+            Admission::No(why) => return Added::Rejected(why),
+        };
         let Ok(bytes) = u32::try_from(span.bytes()) else {
             return Added::Rejected(Rejected::Invalid);
         };
-        let place = self.place(target, now.monotonic);
+        let place = self.place(target, now);
         loop {
-            let Some(draft) = self.streams[place].draft.as_mut() else {
+            let stream = &mut self.streams[place];
+            let Some(draft) = stream.draft.as_mut() else {
                 if !self.open(place, now.monotonic) {
                     return self.full(now.monotonic);
                 }
                 continue;
             };
+            let sent_ms = match own {
+                true => unix_ms,
+                false => stream.times.of_reading(now),
+            };
+            if draft.rises(sent_ms) && (stream.waits || (own && draft.ends_well())) {
+                // What follows need not wait for what is there. Times of reading are set apart anyhow.
+                if stream.waits {
+                    self.pace.took(now.monotonic);
+                }
+                self.seal(place, now.monotonic);
+                continue;
+            }
             match draft.push(&mut self.pool, span, bytes, sent_ms, message) {
                 Room::Taken => {
-                    self.restamped += u64::from(sent_ms != unix_ms);
+                    if !own {
+                        stream.times.gave(sent_ms);
+                    }
+                    self.restamped += u64::from(admission == Admission::Restamp);
                     return Added::Taken;
                 }
                 Room::Batch => self.seal(place, now.monotonic),
@@ -204,16 +243,23 @@ impl Batcher {
         self.sealed.pop_front()
     }
 
-    /// Seals what is due. To be called while shipping has room: what can't leave goes on growing. Also gives
-    /// memory back after quiet.
-    pub fn flush(&mut self, now: Now) {
+    /// Seals what is due. To be called while shipping has room: what can't leave goes on growing. So does what could not leave because
+    /// of its target and its window of time (first and last, in milliseconds since 1970), for which `is_free` is false. Also gives memory
+    /// back after quiet.
+    pub fn flush(&mut self, now: Now, is_free: impl Fn(&Arc<Target>, i64, i64) -> bool) {
         let now = now.monotonic;
-        while let Some((due, place)) = self.due.first().copied() {
+        let mut from = Bound::Unbounded;
+        while let Some((due, place)) = self.due.range((from, Bound::Unbounded)).next().copied() {
             if self.pace.opens(due) > now {
                 break;
             }
-            self.pace.took(now);
-            self.seal(place, now);
+            from = Bound::Excluded((due, place));
+            let stream = &mut self.streams[place];
+            stream.waits = stream.waits_for(&is_free);
+            if !stream.waits {
+                self.pace.took(now);
+                self.seal(place, now);
+            }
         }
         if !self.due.is_empty() || self.outstanding > 0 {
             self.quiet_since = None;
@@ -232,14 +278,19 @@ impl Batcher {
         }
     }
 
-    /// When [`Batcher::flush`] wants to be called next (monotonic), if shipping has room then.
+    /// When [`Batcher::flush`] wants to be called next (monotonic), if shipping has room then. What `is_free` says is not to change until
+    /// then.
     #[must_use]
-    pub fn next_due(&self) -> Option<Duration> {
-        match self.due.first() {
-            Some((due, _)) => Some(self.pace.opens(*due)),
-            None if self.pool.is_trim() => None,
-            None => self.quiet_since.map(|since| since + QUIET),
+    pub fn next_due(&self, is_free: impl Fn(&Arc<Target>, i64, i64) -> bool) -> Option<Duration> {
+        if self.due.is_empty() {
+            let since = self.quiet_since.filter(|_| !self.pool.is_trim());
+            return since.map(|since| since + QUIET);
         }
+        let mut free = self
+            .due
+            .iter()
+            .filter(|(_, place)| !self.streams[*place].waits_for(&is_free));
+        free.next().map(|(due, _)| self.pace.opens(*due))
     }
 
     /// Takes a settled batch's memory back.
@@ -314,7 +365,7 @@ impl Batcher {
     }
 
     #[inline]
-    fn place(&mut self, target: &Arc<Target>, now: Duration) -> usize {
+    fn place(&mut self, target: &Arc<Target>, now: Now) -> usize {
         if let Some(stream) = self.streams.get(self.last)
             && Arc::ptr_eq(&stream.target, target)
         {
@@ -331,13 +382,15 @@ impl Batcher {
         self.last
     }
 
-    fn new_stream(&mut self, target: &Arc<Target>, now: Duration) -> usize {
+    fn new_stream(&mut self, target: &Arc<Target>, now: Now) -> usize {
         let stream = Stream {
             target: Arc::clone(target),
             draft: None,
             due: Duration::ZERO,
             sealed: None,
             body_bytes: 0,
+            times: Times::default(),
+            waits: false,
         };
         if self.free.is_empty() && self.streams.len() >= self.sweep_at {
             self.sweep(now);
@@ -351,12 +404,13 @@ impl Batcher {
         place
     }
 
-    /// Streams come and go with files. Forgets those whose next event would be due at once anyway.
-    fn sweep(&mut self, now: Duration) {
+    /// Streams come and go with files. Forgets those whose next event would be due at once anyway, and at its own time.
+    fn sweep(&mut self, now: Now) {
         for (place, stream) in self.streams.iter().enumerate() {
             let quiet = stream
                 .sealed
-                .is_none_or(|sealed| sealed + self.limits.flush <= now);
+                .is_none_or(|sealed| sealed + self.limits.flush <= now.monotonic)
+                && !stream.times.is_ahead(now);
             if stream.draft.is_none() && quiet && self.places.remove(&stream.target).is_some() {
                 self.free.push(place);
             }
@@ -390,12 +444,14 @@ impl Batcher {
             return;
         };
         self.due.remove(&(stream.due, place));
+        stream.waits = false;
         if draft.is_empty() {
             let buffers = draft.into_buffers();
             self.pool.give(buffers.bytes(), buffers);
             return;
         }
         stream.sealed = Some(now);
+        stream.times.seal();
         stream.body_bytes = draft.body_bytes();
         self.sealed.push_back(draft.seal(BatchId(self.next_batch)));
         self.next_batch += 1;

@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::Finding;
+use super::judge;
 use super::sample::{self, Sample, Seen};
-use crate::batch::{AGE_MS_MAX, AHEAD_MS_MAX};
 use crate::config::FileSettings;
+use crate::discover::links::{self, Links};
 use crate::host::Host;
 use crate::log::chain;
 use crate::names::ResolveError;
@@ -74,7 +75,8 @@ pub(super) type Owners = BTreeMap<PathBuf, String>;
 
 /// Looks at all files that match now and belong to no `[[file]]` before this one.
 pub(super) fn look(settings: &FileSettings, view: View<'_>, owners: &mut Owners) -> SetReport {
-    let mut findings = Vec::new();
+    let mut findings = judge::patterns(settings);
+    let judged = findings.len();
     let mut paths = tail::matching(&settings.set).unwrap_or_else(|error| {
         findings.push(Finding::problem(chain(&error)));
         Vec::new()
@@ -91,7 +93,7 @@ pub(super) fn look(settings: &FileSettings, view: View<'_>, owners: &mut Owners)
     });
     let name = settings.set.patterns.first().cloned().unwrap_or_default();
     owners.extend(paths.iter().map(|path| (path.clone(), name.clone())));
-    if paths.is_empty() && findings.is_empty() {
+    if paths.is_empty() && findings.len() == judged {
         findings.push(Finding::note(
             "no file matches now; one that appears is read from its first byte",
         ));
@@ -123,16 +125,21 @@ fn look_at(path: &Path, settings: &FileSettings, view: View<'_>) -> FileReport {
             }
         }
     });
-    let read = open(path).and_then(|file| {
+    let read = open(path, settings.set.links).and_then(|file| {
         let size_bytes = file.metadata()?.len();
         Ok((size_bytes, sample::look(&file, settings, view.now_ms)?))
     });
     let timed = settings.format.is_some();
-    let (size_bytes, seen) = match read {
+    let judged = || match read {
         Ok((size_bytes, seen)) => {
+            if let Some(encoding) = seen.encoding {
+                findings.push(judge::encoding(encoding));
+                return (Some(size_bytes), seen);
+            }
+            findings.extend(judge::starts(&seen));
             findings.extend(match timed {
-                true => judge_times(&seen, view.now_ms),
-                false => unused_times(&seen),
+                true => judge::times(&seen, view.now_ms),
+                false => judge::unused_times(&seen),
             });
             (Some(size_bytes), seen)
         }
@@ -141,6 +148,7 @@ fn look_at(path: &Path, settings: &FileSettings, view: View<'_>) -> FileReport {
             (None, Seen::default())
         }
     };
+    let (size_bytes, seen) = judged();
     FileReport {
         path: path.display().to_string(),
         size_bytes,
@@ -169,9 +177,9 @@ fn unnamed(error: &ResolveError, offline: bool) -> Finding {
 }
 
 /// Opening a pipe would wait for its writer.
-fn open(path: &Path) -> io::Result<File> {
+fn open(path: &Path, links: Links) -> io::Result<File> {
     if path.metadata()?.is_file() {
-        File::open(path)
+        links::open(path, links)
     } else {
         Err(io::Error::other("it is no regular file"))
     }
@@ -179,59 +187,12 @@ fn open(path: &Path) -> io::Result<File> {
 
 fn unreadable(error: &io::Error) -> Finding {
     let remedy = match error.kind() {
-        io::ErrorKind::PermissionDenied => {
+        io::ErrorKind::PermissionDenied if links::refusal(error).is_none() => {
             "; let the agent's user read it: on Ubuntu the group `adm` reads logs"
         }
         _ => "",
     };
     Finding::problem(format!("can't be read: {error}{remedy}"))
-}
-
-/// What is strange about the times of a file's last events, where it should have some.
-fn judge_times(seen: &Seen, now_ms: i64) -> Option<Finding> {
-    let untimed = seen.events - seen.timed;
-    let such = seen.untimed.as_deref().unwrap_or_default();
-    let better = match seen.better {
-        Some((name, times)) => format!("; format = \"{name}\" finds {times}"),
-        None => String::new(),
-    };
-    if seen.events > 0 && seen.timed == 0 {
-        return Some(Finding::problem(format!(
-            "none of its last events has a time that `format` finds, such as \"{such}\": they would be sent with the time of \
-             reading{better}"
-        )));
-    }
-    // The time of the newest event that has one of its own.
-    let newest = seen.last.iter().rev().find_map(|sample| sample.unix_ms);
-    let ahead_ms = newest.map_or(0, |ms| ms.saturating_sub(now_ms));
-    if ahead_ms > AHEAD_MS_MAX {
-        return Some(Finding::problem(
-            "its last event is more than 2 hours ahead: look at `timezone` and at this host's clock",
-        ));
-    }
-    if -ahead_ms > AGE_MS_MAX {
-        return Some(Finding::note(
-            "its last event is more than 14 days old: CloudWatch takes no such events",
-        ));
-    }
-    (untimed > 0).then(|| {
-        Finding::note(format!(
-            "{untimed} of its last {} events have no time that `format` finds, such as \"{such}\": each gets that of the event \
-             before it; if they belong to it, say so with `multiline`{better}",
-            seen.events
-        ))
-    })
-}
-
-/// Times that are there, and that nobody looks for.
-fn unused_times(seen: &Seen) -> Option<Finding> {
-    let (name, times) = seen.better?;
-    (times * 2 > seen.events).then(|| {
-        Finding::note(format!(
-            "format = \"{name}\" would find the time in {times} of its last {} events; without a format they get that of reading",
-            seen.events
-        ))
-    })
 }
 
 /// Files whose lines go into one stream.

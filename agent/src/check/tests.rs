@@ -88,6 +88,155 @@ fn several_lines_of_one_event_are_one_sample() {
     assert_eq!(last[0].text, "2026-11-23 06:00:11 E↵  at x↵  at y");
 }
 
+/// Its findings about a file of this content.
+fn found(content: &[u8], more: &str) -> (Vec<String>, Vec<String>) {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("a.log"), content).unwrap();
+    let settings = settings(
+        directory.path(),
+        &format!("[[file]]\npath = \"DIR/a.log\"\nstream = \"all\"\n{more}"),
+    );
+    let report = checked(&settings, true);
+    let own = |problem| {
+        let all = messages(&report, problem).into_iter();
+        let all = all.filter(|it| *it != "will be made");
+        all.map(str::to_owned).collect()
+    };
+    (own(true), own(false))
+}
+
+#[test]
+fn a_start_that_matches_no_line_or_each_is_told() {
+    let start = "multiline = { start = '^\\d{4}-' }\n";
+    let with = |lines: &[&str]| found(lines.join("\n").as_bytes(), start);
+    let plain = vec!["a line"; 20];
+    let (problems, notes) = with(&plain);
+    assert!(
+        notes.is_empty() && problems.len() == 1,
+        "{problems:?} {notes:?}"
+    );
+    assert!(
+        problems[0].contains("matches none of its last 20 lines")
+            && problems[0].contains("correct the pattern"),
+        "{problems:?}"
+    );
+    // A few lines may be the rest of an event.
+    let (problems, notes) = with(&plain[..3]);
+    assert!(
+        problems.is_empty() && notes[0].contains("none of its last 3 lines"),
+        "{notes:?}"
+    );
+    let (problems, notes) = with(&["2026-11-23 a"; 10]);
+    assert!(problems.is_empty(), "{problems:?}");
+    assert!(
+        notes[0].contains("matches each of its last 10 lines")
+            && notes[0].contains("leave `multiline` out"),
+        "{notes:?}"
+    );
+    let mixed = [&["2026-11-23 a"; 10][..], &["  at x"]].concat();
+    assert_eq!(with(&mixed), (vec![], vec![]));
+    assert_eq!(
+        with(&["2026-11-23 a"; 3]),
+        (vec![], vec![]),
+        "too few to tell"
+    );
+    assert_eq!(found(b"", start), (vec![], vec![]));
+    // Without `multiline` there is nothing to tell.
+    assert_eq!(found(b"a\nb\n", ""), (vec![], vec![]));
+}
+
+#[test]
+fn patterns_that_no_line_could_ever_match_or_each_does_are_problems() {
+    for (more, words) in [
+        ("multiline = { start = 'x^' }\n", "can match no line at all"),
+        ("multiline = { start = '.' }\n", "matches every line"),
+        ("include_lines = ['a$b', '$^c']\n", "nothing would be sent"),
+        ("exclude_lines = ['x', '.*']\n", "nothing would be sent"),
+    ] {
+        let (problems, _) = found(b"", more);
+        assert_eq!(problems.len(), 1, "{more}: {problems:?}");
+        assert!(problems[0].contains(words), "{more}: {problems:?}");
+    }
+    let (problems, notes) = found(b"", "exclude_lines = ['a^']\n");
+    assert!(
+        problems.is_empty() && notes[0].contains("nothing is left out"),
+        "{notes:?}"
+    );
+    let fine =
+        "multiline = { start = '^\\S' }\ninclude_lines = ['a', 'b^']\nexclude_lines = ['x']\n";
+    assert_eq!(found(b"", fine), (vec![], vec![]));
+}
+
+#[test]
+fn a_file_that_is_no_utf_8_is_told_with_a_remedy() {
+    let text = "2026-11-23 06:00:11 something happened\r\n".repeat(3);
+    let wide = |text: &str, little: bool| -> Vec<u8> {
+        let bytes = |unit: u16| {
+            if little {
+                unit.to_le_bytes()
+            } else {
+                unit.to_be_bytes()
+            }
+        };
+        text.encode_utf16().flat_map(bytes).collect()
+    };
+    for (content, name) in [
+        ([&b"\xff\xfe"[..], &wide(&text, true)].concat(), "UTF-16"),
+        ([&b"\xfe\xff"[..], &wide(&text, false)].concat(), "UTF-16"),
+        (wide(&text, true), "UTF-16"),
+        (wide(&text, false), "UTF-16"),
+        (b"\xff\xfe".to_vec(), "UTF-16"),
+        (b"\xff\xfe\0\0a\0\0\0".to_vec(), "UTF-32"),
+    ] {
+        let (problems, notes) = found(&content, "format = \"%F %T\"\n");
+        assert_eq!(problems.len(), 1, "{problems:?} {notes:?}");
+        assert!(
+            problems[0].contains(&format!("written in {name}")) && problems[0].contains("iconv -f"),
+            "{problems:?}"
+        );
+        assert!(notes.is_empty(), "{notes:?}");
+    }
+    for content in [
+        text.as_bytes().to_vec(),
+        // Room that was laid out, and what a truncation leaves.
+        vec![0; 4_000],
+        [&[0; 4_000][..], text.as_bytes()].concat(),
+        "日誌".repeat(100).into_bytes(),
+        b"\xef\xbb\xbfmarked\n".to_vec(),
+        b"a\0b\0".to_vec(),
+    ] {
+        let (problems, _) = found(&content, "");
+        assert!(problems.is_empty(), "{problems:?}");
+    }
+}
+
+#[test]
+fn nothing_of_a_file_or_of_its_name_is_obeyed_by_a_terminal() {
+    let directory = tempfile::tempdir().unwrap();
+    let evil = "a\nproblem: b\x1b[2J\u{9b}2J\u{202e}.log";
+    fs::write(directory.path().join(evil), format!("{evil}\n")).unwrap();
+    let settings = settings(directory.path(), "[[file]]\npath = \"DIR/*\"\n");
+    let report = checked(&settings, true);
+    let text = human(&report);
+    assert!(
+        !text
+            .replace('\n', "")
+            .contains(diagnostics::terminal::is_harmful),
+        "{text:?}"
+    );
+    assert!(!text.contains("\nproblem"), "{text}");
+    assert!(text.contains(r"a\nproblem: b\x1b[2J"), "{text}");
+    let document = diagnostics::terminal::json(&report.to_json()).into_owned();
+    assert!(
+        !document
+            .replace('\n', "")
+            .contains(diagnostics::terminal::is_harmful)
+    );
+    let document: serde_json::Value = document.parse().unwrap();
+    let path = document["files"][0]["files"][0]["path"].as_str().unwrap();
+    assert!(path.ends_with(evil), "{path:?}");
+}
+
 #[test]
 fn only_the_end_of_a_large_file_is_read_and_no_half_line_is_shown() {
     let directory = tempfile::tempdir().unwrap();

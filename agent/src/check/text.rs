@@ -1,5 +1,7 @@
 //! The report for people.
 
+use diagnostics::terminal::inline;
+
 use super::{FileReport, Finding, Report, SetReport};
 
 /// The report in lines for a terminal.
@@ -39,6 +41,8 @@ pub fn human(report: &Report) -> String {
     }
     lines.push(String::new());
     lines.push(summary(report));
+    // Each of them is one line, whatever is in it.
+    let lines: Vec<_> = lines.iter().map(|line| inline(line)).collect();
     lines.join("\n")
 }
 

@@ -65,12 +65,16 @@ pub struct Limits {
     pub in_flight: usize,
     /// Requests a second, over all streams.
     pub requests_per_second: u32,
+    /// Log files that are followed; more are left out.
+    pub files: usize,
     /// Log files that are held open at a time.
     pub open_files: usize,
     /// Unread bytes in rotated and deleted files.
     pub backlog_bytes: u64,
     /// Rotated and deleted files that are not fully read.
     pub backlog_files: usize,
+    /// How often each file is looked at, at least, even where the kernel tells of every write.
+    pub sweep: Duration,
 }
 
 /// When and how events are sent.
@@ -140,9 +144,11 @@ impl Default for Limits {
             memory_bytes: batch.memory_bytes,
             in_flight: ship.in_flight,
             requests_per_second: batch.requests_per_second,
+            files: tail.files,
             open_files: tail.open_files,
             backlog_bytes: tail.backlog_bytes,
             backlog_files: tail.backlog_files,
+            sweep: tail.sweep,
         }
     }
 }
@@ -176,6 +182,8 @@ pub struct FileSettings {
     pub format: Option<Format>,
     /// How stamps without a zone are meant.
     pub timezone: TimeZone,
+    /// That is the host's zone, which may change.
+    pub follows_host_zone: bool,
 }
 
 #[cfg(test)]

@@ -52,18 +52,20 @@ pub enum AskError {
     #[error(transparent)]
     Connect(#[from] ConnectError),
     /// CloudWatch did not take it.
-    #[error("{}{}", .0.failure.message, places(&.0.remarks))]
+    #[error("{}", .0.failure.message)]
     Put(PutFailure),
 }
 
-fn places(remarks: &[Remark]) -> String {
-    remarks
-        .iter()
-        .map(|remark| format!("\n  {}: {}", remark.path, remark.message))
-        .collect()
-}
-
 impl AskError {
+    /// What CloudWatch says is wrong with the body, where that is why.
+    #[must_use]
+    pub fn remarks(&self) -> &[Remark] {
+        match self {
+            Self::Put(put) => &put.remarks,
+            _ => &[],
+        }
+    }
+
     /// What the process returns for it.
     #[must_use]
     pub fn exit(&self) -> Exit {

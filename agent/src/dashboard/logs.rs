@@ -50,10 +50,12 @@ pub(super) fn draw(
 ) {
     let mut standard = Asked::default();
     let mut infrequent = Asked::default();
+    let mut essentials = Asked::default();
     for file in files {
         let asked = match file.class {
             GroupClass::Standard => &mut standard,
             GroupClass::InfrequentAccess => &mut infrequent,
+            GroupClass::Essentials => &mut essentials,
         };
         for path in &file.set.patterns {
             let known = |what: &str| known(what, path, subject);
@@ -80,7 +82,11 @@ pub(super) fn draw(
         }
     }
     // A query asks groups of one class.
-    for (asked, class) in [(standard, ""), (infrequent, " (infrequent access)")] {
+    for (asked, class) in [
+        (standard, ""),
+        (infrequent, " (infrequent access)"),
+        (essentials, " (essentials)"),
+    ] {
         ask(&asked, class, grid, notes);
     }
 }

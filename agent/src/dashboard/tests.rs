@@ -397,6 +397,7 @@ fn groups_are_named_as_far_as_they_are_known() {
 fn a_file_without_a_stream_of_its_own_is_asked_for_both_kinds() {
     let file = |path: &str, format: &str| crate::config::FileSettings {
         set: crate::tail::FileSet {
+            links: crate::tail::Links::default(),
             patterns: vec![path.into()],
             exclude: Vec::new(),
             start: crate::tail::Start::Beginning,
@@ -408,6 +409,7 @@ fn a_file_without_a_stream_of_its_own_is_asked_for_both_kinds() {
         rules: crate::frame::Rules::default(),
         format: crate::stamp::Format::preset(format),
         timezone: jiff::tz::TimeZone::UTC,
+        follows_host_zone: false,
     };
     let mut grid = Grid::new("r");
     let files = [file("/a", "nginx-access"), file("/b", "syslog")];

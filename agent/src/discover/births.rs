@@ -26,9 +26,16 @@ pub(crate) struct Births {
     told: Told,
 }
 
+/// Directories by what inotify calls them, and the other way round.
+#[derive(Default)]
+struct Watched {
+    paths: HashMap<WatchDescriptor, PathBuf>,
+    descriptors: HashMap<PathBuf, WatchDescriptor>,
+}
+
 struct Watch {
     inotify: Inotify,
-    directories: Mutex<HashMap<WatchDescriptor, PathBuf>>,
+    directories: Mutex<Watched>,
     /// A watch that is never told; taking it away wakes the thread.
     end: WatchDescriptor,
     ended: AtomicBool,
@@ -60,7 +67,11 @@ impl Births {
         // Held meanwhile, so that the first name is not told before the directory is known.
         let mut directories = watch.directories();
         if let Ok(descriptor) = watch.inotify.add_watch(directory, events) {
-            directories.insert(descriptor, directory.to_path_buf());
+            directories
+                .paths
+                .insert(descriptor, directory.to_path_buf());
+            let path = directory.to_path_buf();
+            directories.descriptors.insert(path, descriptor);
         }
     }
 
@@ -70,14 +81,11 @@ impl Births {
             return;
         };
         let mut directories = watch.directories();
-        directories.retain(|&descriptor, path| {
-            let kept = path != directory;
-            if !kept {
-                // It is gone already where its directory is.
-                let _ = watch.inotify.rm_watch(descriptor);
-            }
-            kept
-        });
+        if let Some(descriptor) = directories.descriptors.remove(directory) {
+            directories.paths.remove(&descriptor);
+            // It is gone already where its directory is.
+            let _ = watch.inotify.rm_watch(descriptor);
+        }
     }
 }
 
@@ -110,7 +118,7 @@ impl Watch {
         Ok(watch)
     }
 
-    fn directories(&self) -> std::sync::MutexGuard<'_, HashMap<WatchDescriptor, PathBuf>> {
+    fn directories(&self) -> std::sync::MutexGuard<'_, Watched> {
         self.directories
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -142,7 +150,7 @@ impl Watch {
 
     fn path(&self, event: &InotifyEvent) -> Option<PathBuf> {
         let name = event.name.as_ref()?;
-        Some(self.directories().get(&event.wd)?.join(name))
+        Some(self.directories().paths.get(&event.wd)?.join(name))
     }
 }
 

@@ -3,14 +3,16 @@
 //! A quiet directory is watched with inotify. A busy one is not, because each write would wake a thread: it is looked at
 //! each tick instead, and watched again when it has fallen quiet.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::ffi::{CString, OsStr, OsString};
-use std::os::unix::fs::DirEntryExt;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::ffi::{OsStr, OsString};
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::kinds::rings_at;
+use super::listing::{Entry, Listing};
 use super::patterns::{Component, Patterns};
-use super::stat::{FileTime, Node, Stat, c_path};
+use super::stat::{FileTime, Node, Stat};
 use super::watch::{Doorbell, Unwatched};
 
 /// A directory that changed less than this ago is listed again at the next look: its time stamp may not show a change
@@ -20,17 +22,11 @@ const GRAIN: Duration = Duration::from_secs(2);
 const RINGS_PER_SECOND_MAX: u32 = 10;
 /// A busy directory is quiet when nothing in it grew for this long.
 const QUIET: Duration = Duration::from_secs(1);
+/// How long a directory in which something changed without a ring is looked at as if it were not watched. A day costs little, and
+/// whatever writes there unheard is most likely to do so again.
+const SILENT: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long to leave inotify alone after it refused.
 const WATCH_AGAIN: Duration = Duration::from_secs(60);
-
-/// A name in a directory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Entry {
-    /// As the directory says. Good for telling entries apart, not for comparing with `stat` (overlayfs).
-    pub(crate) inode: u64,
-    /// A directory, or something whose type the file system does not tell.
-    may_be_directory: bool,
-}
 
 /// Index of a directory in [`Directories`].
 pub(crate) type DirectoryId = usize;
@@ -39,15 +35,23 @@ pub(crate) type DirectoryId = usize;
 #[derive(Debug)]
 pub(crate) struct Directory {
     pub(crate) path: PathBuf,
-    c_path: CString,
     stamp: Option<(Node, FileTime, FileTime)>,
     /// The listing cannot be older than the time stamp tells.
     trusted: bool,
-    pub(crate) entries: BTreeMap<OsString, Entry>,
+    /// Its file system rings for every write.
+    rings: bool,
+    pub(crate) entries: Listing,
     watched: Option<Node>,
+    watched_since: Duration,
+    /// When its listing last changed, or it was first seen.
+    changed_at: Duration,
     watch_again_at: Duration,
     hot_until: Duration,
-    rings: (Duration, u32),
+    /// Something changed in it without a ring: until then it is not relied upon.
+    silent_until: Duration,
+    /// When the count of rings began, and how many there were since.
+    counted_from: Duration,
+    counted: u32,
 }
 
 /// What a look at a directory found.
@@ -57,6 +61,12 @@ pub(crate) struct Refreshed {
     pub(crate) changed: bool,
     /// Names that are new, or now stand for another file.
     pub(crate) fresh: Vec<OsString>,
+    /// Names that are not there any more.
+    pub(crate) gone: Vec<OsString>,
+    /// The path leads to another directory than before, or to none: what was known below it says nothing.
+    pub(crate) moved: bool,
+    /// It is watched from now on: what happened before did not ring.
+    pub(crate) rewatched: bool,
     /// Why it can't be listed.
     pub(crate) unlisted: Option<String>,
     /// Why it can't be watched; told when it was tried.
@@ -66,8 +76,12 @@ pub(crate) struct Refreshed {
 /// All directories that matter, and the doorbell on them.
 #[derive(Debug)]
 pub(crate) struct Directories {
-    all: Vec<Option<Directory>>,
-    index: HashMap<PathBuf, DirectoryId>,
+    all: Vec<Option<Box<Directory>>>,
+    free: Vec<DirectoryId>,
+    /// In the order of paths, so that what stands below one follows it.
+    index: BTreeMap<PathBuf, DirectoryId>,
+    /// Those whose bell is off because they are busy, or were a moment ago.
+    hot: BTreeSet<DirectoryId>,
     pub(crate) bell: Doorbell,
 }
 
@@ -75,7 +89,9 @@ impl Directories {
     pub(crate) fn new(bell: Doorbell) -> Directories {
         Directories {
             all: Vec::new(),
-            index: HashMap::new(),
+            free: Vec::new(),
+            index: BTreeMap::new(),
+            hot: BTreeSet::new(),
             bell,
         }
     }
@@ -85,31 +101,44 @@ impl Directories {
     }
 
     pub(crate) fn get(&self, id: DirectoryId) -> Option<&Directory> {
-        self.all.get(id).and_then(Option::as_ref)
+        self.all.get(id)?.as_deref()
     }
 
     pub(crate) fn find(&self, path: &Path) -> Option<DirectoryId> {
         self.index.get(path).copied()
     }
 
+    /// The directories below one, however deep.
+    pub(crate) fn below(&self, path: &Path) -> Vec<DirectoryId> {
+        let from = (Bound::Excluded(path), Bound::Unbounded);
+        self.index
+            .range::<Path, _>(from)
+            .take_while(|(below, _)| below.starts_with(path))
+            .map(|(_, &id)| id)
+            .collect()
+    }
+
     /// The directory's index; it is listed when it is first tracked.
-    pub(crate) fn track(&mut self, path: &Path) -> DirectoryId {
+    pub(crate) fn track(&mut self, path: &Path, now: Duration) -> DirectoryId {
         if let Some(&id) = self.index.get(path) {
             return id;
         }
-        let directory = Directory {
+        let directory = Box::new(Directory {
             path: path.to_path_buf(),
-            // A path from a listing or a pattern has no NUL; an empty one is simply never there.
-            c_path: c_path(path).unwrap_or_default(),
             stamp: None,
             trusted: false,
-            entries: BTreeMap::new(),
+            rings: false,
+            entries: Listing::default(),
             watched: None,
+            watched_since: now,
+            changed_at: now,
             watch_again_at: Duration::ZERO,
             hot_until: Duration::ZERO,
-            rings: (Duration::ZERO, 0),
-        };
-        let id = match self.all.iter().position(Option::is_none) {
+            silent_until: Duration::ZERO,
+            counted_from: Duration::ZERO,
+            counted: 0,
+        });
+        let id = match self.free.pop() {
             Some(free) => {
                 self.all[free] = Some(directory);
                 free
@@ -123,20 +152,25 @@ impl Directories {
         id
     }
 
-    /// Drops the directories that are not kept.
-    pub(crate) fn retain(&mut self, kept: &HashSet<DirectoryId>) {
+    /// Drops the directories that are not kept, and tells which.
+    pub(crate) fn retain(&mut self, kept: &HashSet<DirectoryId>) -> Vec<DirectoryId> {
+        let mut dropped = Vec::new();
         for id in self.ids() {
             if kept.contains(&id) {
                 continue;
             }
             if let Some(directory) = self.all[id].take() {
                 self.index.remove(&directory.path);
+                self.hot.remove(&id);
+                self.free.push(id);
+                dropped.push(id);
                 if directory.watched.is_some() {
                     self.bell.unwatch(&directory.path);
                 }
                 self.bell.unwatch_births(&directory.path);
             }
         }
+        dropped
     }
 
     /// Looked at each tick just now.
@@ -144,19 +178,53 @@ impl Directories {
         self.get(id).is_some_and(|d| now < d.hot_until)
     }
 
-    /// No inotify on it and not looked at each tick: it is time to watch it again.
-    pub(crate) fn is_unattended(&self, id: DirectoryId, now: Duration) -> bool {
-        self.get(id).is_some_and(|d| {
-            d.watched.is_none()
-                && d.stamp.is_some()
-                && now >= d.hot_until
-                && now >= d.watch_again_at
-        })
+    /// Those that are looked at each tick, and those that were and are to be watched again.
+    pub(crate) fn hot(&self) -> impl Iterator<Item = DirectoryId> + '_ {
+        self.hot.iter().copied()
     }
 
     /// Whether any directory is hot.
     pub(crate) fn any_hot(&self, now: Duration) -> bool {
-        self.all.iter().flatten().any(|d| now < d.hot_until)
+        self.hot.iter().any(|&id| self.is_hot(id, now))
+    }
+
+    /// It is hot no more, and was attended to.
+    pub(crate) fn cool(&mut self, id: DirectoryId) {
+        self.hot.remove(&id);
+    }
+
+    /// Whether every change in it rings just now, as far as anybody knows.
+    pub(crate) fn tells(&self, id: DirectoryId, now: Duration) -> bool {
+        self.get(id).is_some_and(|d| d.tells(now))
+    }
+
+    /// How long nothing changed in its listing, if a ring would tell when something does. That its path leads elsewhere, only
+    /// the directory above can tell.
+    pub(crate) fn quiet(&self, id: DirectoryId, now: Duration) -> Option<Duration> {
+        let directory = self.get(id)?;
+        let above = directory.path.parent().and_then(|above| self.find(above));
+        (directory.tells(now) && directory.trusted && above.is_some())
+            .then(|| now.saturating_sub(directory.changed_at))
+    }
+
+    /// Whether its path ends in a symbolic link: where that leads is told by no directory.
+    pub(crate) fn is_linked(&self, id: DirectoryId) -> bool {
+        self.get(id)
+            .and_then(|directory| Stat::of_name(&directory.path).ok())
+            .is_some_and(|stat| stat.is_link())
+    }
+
+    /// Something changed in it although it was watched, and nothing rang.
+    pub(crate) fn silent(&mut self, id: DirectoryId, now: Duration) {
+        if let Some(Some(directory)) = self.all.get_mut(id) {
+            directory.silent_until = now + SILENT;
+        }
+    }
+
+    /// Whether it was watched before this instant, and since.
+    pub(crate) fn was_watched(&self, id: DirectoryId, now: Duration) -> bool {
+        self.get(id)
+            .is_some_and(|d| d.watched.is_some() && d.watched_since < now)
     }
 
     /// Something in it grew. Without a bell for it, it is now looked at each tick.
@@ -165,25 +233,29 @@ impl Directories {
             && (directory.watched.is_none() || !rang)
         {
             directory.hot_until = now + QUIET;
+            self.hot.insert(id);
         }
     }
 
-    /// It rang. Too often, and the bell is taken off.
-    pub(crate) fn rang(&mut self, id: DirectoryId, now: Duration) {
+    /// It rang. Too often, and the bell is taken off: then this is true.
+    pub(crate) fn rang(&mut self, id: DirectoryId, now: Duration) -> bool {
         let Some(Some(directory)) = self.all.get_mut(id) else {
-            return;
+            return false;
         };
-        if now.saturating_sub(directory.rings.0) >= Duration::from_secs(1) {
-            directory.rings = (now, 0);
+        if now.saturating_sub(directory.counted_from) >= Duration::from_secs(1) {
+            (directory.counted_from, directory.counted) = (now, 0);
         }
-        directory.rings.1 += 1;
-        if directory.rings.1 > RINGS_PER_SECOND_MAX && directory.watched.take().is_some() {
+        directory.counted += 1;
+        if directory.counted > RINGS_PER_SECOND_MAX && directory.watched.take().is_some() {
             self.bell.unwatch(&directory.path);
             self.bell.watch_births(&directory.path);
             directory.hot_until = now + QUIET;
+            self.hot.insert(id);
             // What came between the two did not ring.
             directory.trusted = false;
+            return true;
         }
+        false
     }
 
     /// Sees to the watch, then lists the directory if it may have changed. In this order, so that nothing falls between.
@@ -192,17 +264,24 @@ impl Directories {
             return Refreshed::default();
         };
         let mut refreshed = Refreshed::default();
-        let first_stat = Stat::of(&directory.c_path).ok().filter(Stat::is_directory);
+        let first_stat = Stat::at(&directory.path).ok().filter(Stat::is_directory);
+        let before = directory.watched;
         refreshed.refused = directory.attend(first_stat, &mut self.bell, now);
+        refreshed.rewatched = directory.watched.is_some() && directory.watched != before;
         let stamp = first_stat.map(|stat| (stat.node, stat.modified, stat.changed));
         if stamp == directory.stamp && directory.trusted {
             return refreshed;
         }
         directory.trusted =
             stamp.is_none_or(|(_, modified, changed)| is_old(modified.max(changed)));
+        let node = |stamp: Option<(Node, _, _)>| stamp.map(|(node, _, _)| node);
+        if node(stamp) != node(directory.stamp) {
+            refreshed.moved = true;
+            directory.rings = rings_at(&directory.path);
+        }
         directory.stamp = stamp;
-        let entries = match (stamp, list(&directory.path)) {
-            (None, _) => BTreeMap::new(),
+        let entries = match (stamp, Listing::read(&directory.path)) {
+            (None, _) => Listing::default(),
             (Some(_), Ok(entries)) => entries,
             (Some(_), Err(error)) => {
                 directory.trusted = false;
@@ -214,15 +293,22 @@ impl Directories {
         };
         if entries != directory.entries {
             refreshed.changed = true;
+            directory.changed_at = now;
             refreshed.fresh = entries
                 .iter()
-                .filter(|&(name, entry)| {
+                .filter(|(name, entry)| {
                     directory
                         .entries
                         .get(name)
                         .is_none_or(|old| old.inode != entry.inode)
                 })
-                .map(|(name, _)| name.clone())
+                .map(|(name, _)| name.to_owned())
+                .collect();
+            refreshed.gone = directory
+                .entries
+                .iter()
+                .filter(|(name, _)| entries.get(name).is_none())
+                .map(|(name, _)| name.to_owned())
                 .collect();
             directory.entries = entries;
         }
@@ -273,6 +359,7 @@ impl Directory {
             Ok(()) => {
                 bell.unwatch_births(&self.path);
                 self.watched = node;
+                self.watched_since = now;
                 self.trusted = false;
                 None
             }
@@ -284,9 +371,18 @@ impl Directory {
         }
     }
 
+    fn tells(&self, now: Duration) -> bool {
+        self.watched.is_some() && self.rings && now >= self.silent_until
+    }
+
     /// Whether inotify watches it.
     pub(crate) fn is_watched(&self) -> bool {
         self.watched.is_some()
+    }
+
+    /// The device that it is on.
+    pub(crate) fn device(&self) -> Option<u64> {
+        self.stamp.map(|((device, _), _, _)| device)
     }
 
     /// Whether it was there at the last look.
@@ -337,7 +433,7 @@ impl Walk<'_> {
     }
 
     fn listed(&mut self, directory: &Path) -> DirectoryId {
-        let id = self.directories.track(directory);
+        let id = self.directories.track(directory, self.now);
         if self.used.insert(id)
             && self
                 .directories
@@ -355,7 +451,7 @@ impl Walk<'_> {
             d.entries
                 .iter()
                 .filter(|(name, _)| part.matches(name))
-                .map(|(name, entry)| (directory.join(name), *entry))
+                .map(|(name, entry)| (directory.join(name), entry))
                 .collect()
         })
     }
@@ -385,24 +481,6 @@ fn is_directory(path: &Path, follow: bool) -> bool {
         std::fs::symlink_metadata(path)
     };
     metadata.is_ok_and(|metadata| metadata.is_dir())
-}
-
-fn list(path: &Path) -> std::io::Result<BTreeMap<OsString, Entry>> {
-    let mut entries = BTreeMap::new();
-    for entry in std::fs::read_dir(path)? {
-        let entry = entry?;
-        let may_be_directory = entry
-            .file_type()
-            .is_ok_and(|kind| kind.is_dir() || kind.is_symlink());
-        entries.insert(
-            entry.file_name(),
-            Entry {
-                inode: entry.ino(),
-                may_be_directory,
-            },
-        );
-    }
-    Ok(entries)
 }
 
 /// By the clock that stamps files, which is not the clock that is handed in.

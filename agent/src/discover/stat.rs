@@ -1,12 +1,7 @@
 //! What one `stat` tells, as plain values.
 
-use std::ffi::{CStr, CString};
 use std::fs::File;
-use std::io;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
-use std::time::SystemTime;
 
 use nix::sys::stat::FileStat;
 
@@ -30,14 +25,14 @@ pub(crate) struct Stat {
 }
 
 impl Stat {
-    /// Of the file a path leads to, through symbolic links.
-    pub(crate) fn of(path: &CStr) -> nix::Result<Stat> {
+    /// Of the file a path leads to, through symbolic links. Allocates nothing, but for paths of a KiB.
+    pub(crate) fn at(path: &Path) -> nix::Result<Stat> {
         nix::sys::stat::stat(path).map(Stat::from)
     }
 
-    /// The same for a path that is not asked for often.
-    pub(crate) fn at(path: &Path) -> nix::Result<Stat> {
-        nix::sys::stat::stat(path).map(Stat::from)
+    /// Of what stands at a path itself, a symbolic link or not.
+    pub(crate) fn of_name(path: &Path) -> nix::Result<Stat> {
+        nix::sys::stat::lstat(path).map(Stat::from)
     }
 
     /// Of an open file, wherever its name went.
@@ -47,6 +42,10 @@ impl Stat {
 
     pub(crate) fn is_file(&self) -> bool {
         self.kind == libc_kind::FILE
+    }
+
+    pub(crate) fn is_link(&self) -> bool {
+        self.kind == libc_kind::LINK
     }
 
     pub(crate) fn is_directory(&self) -> bool {
@@ -66,13 +65,6 @@ impl Stat {
     }
 }
 
-/// When the file of this inode, to which the path leads, was made. `None` where it leads to another one by now, or nobody knows
-/// (statx(2): Linux 4.11, and not all file systems).
-pub(crate) fn born(path: &Path, inode: u64) -> Option<SystemTime> {
-    let stat = std::fs::metadata(path).ok()?;
-    (stat.ino() == inode).then(|| stat.created().ok()).flatten()
-}
-
 /// The file type's bits of `st_mode` (inode(7)).
 mod libc_kind {
     use nix::libc;
@@ -80,6 +72,7 @@ mod libc_kind {
     pub(super) const MASK: u32 = libc::S_IFMT;
     pub(super) const FILE: u32 = libc::S_IFREG;
     pub(super) const DIRECTORY: u32 = libc::S_IFDIR;
+    pub(super) const LINK: u32 = libc::S_IFLNK;
     pub(super) const FIFO: u32 = libc::S_IFIFO;
     pub(super) const SOCKET: u32 = libc::S_IFSOCK;
     pub(super) const CHARACTER: u32 = libc::S_IFCHR;
@@ -102,9 +95,4 @@ impl From<FileStat> for Stat {
             kind: raw.st_mode as u32 & libc_kind::MASK,
         }
     }
-}
-
-/// A path as the kernel takes it, made once so that a look allocates nothing.
-pub(crate) fn c_path(path: &Path) -> io::Result<CString> {
-    CString::new(path.as_os_str().as_bytes()).map_err(io::Error::other)
 }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::births::Births;
+use notify::event::ModifyKind;
 use notify::{EventKind, INotifyWatcher, RecursiveMode, Watcher};
 
 /// More paths than this between two looks, and everything is looked at.
@@ -19,6 +20,8 @@ const PATHS_MAX: usize = 256;
 pub(crate) struct Rung {
     /// Files, or directories themselves.
     pub(crate) paths: BTreeSet<PathBuf>,
+    /// Those of them that were written, or cut. A file of which only the times, the mode or a name changed is not among them.
+    pub(crate) written: BTreeSet<PathBuf>,
     /// More than could be remembered, or the kernel's queue overflowed.
     pub(crate) everything: bool,
 }
@@ -106,6 +109,13 @@ impl Doorbell {
         std::mem::take(&mut rung)
     }
 
+    /// Whether this path rang since the last call of [`Doorbell::take`].
+    #[cfg(test)]
+    pub(crate) fn has_rung(&self, path: &Path) -> bool {
+        let rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
+        rung.paths.contains(path)
+    }
+
     /// Begins to watch a directory. What happened before the call is not told.
     pub(crate) fn watch(&mut self, directory: &Path) -> Result<(), Unwatched> {
         let watcher = match &mut self.watcher {
@@ -155,6 +165,9 @@ fn note(rung: &mut Rung, event: notify::Result<notify::Event>) {
     match event.kind {
         EventKind::Access(_) => return,
         _ if event.need_rescan() => rung.everything = true,
+        EventKind::Modify(ModifyKind::Data(_)) if !rung.everything => {
+            rung.written.extend(event.paths.iter().cloned());
+        }
         _ => {}
     }
     note_paths(rung, Some(event.paths));
@@ -175,6 +188,7 @@ fn note_paths(rung: &mut Rung, paths: Option<Vec<PathBuf>>) {
     }
     if rung.paths.len() > PATHS_MAX {
         rung.paths.clear();
+        rung.written.clear();
         rung.everything = true;
     }
 }

@@ -86,8 +86,7 @@ impl PartialEq for Rules {
                 .as_ref()
                 .map(|m| m.start.as_str().to_owned())
         };
-        let texts =
-            |patterns: &Option<Patterns>| patterns.as_ref().map(|p| p.0.patterns().to_vec());
+        let texts = |patterns: &Option<Patterns>| patterns.as_ref().map(|p| p.texts().to_vec());
         start(self) == start(other)
             && texts(&self.include) == texts(&other.include)
             && texts(&self.exclude) == texts(&other.exclude)
@@ -109,8 +108,16 @@ impl Multiline {
         Ok(Self { start })
     }
 
-    pub(super) fn starts(&self, line: &[u8]) -> bool {
+    /// Whether a line without its end, or the first [`START_BYTES`] of one, begins an event.
+    #[must_use]
+    pub fn starts(&self, line: &[u8]) -> bool {
         self.start.is_match(line)
+    }
+
+    /// The pattern's text.
+    #[must_use]
+    pub fn pattern(&self) -> &str {
+        self.start.as_str()
     }
 }
 
@@ -135,6 +142,12 @@ impl Patterns {
             source,
         })?;
         Ok(Some(Self(set)))
+    }
+
+    /// Their texts.
+    #[must_use]
+    pub fn texts(&self) -> &[String] {
+        self.0.patterns()
     }
 }
 

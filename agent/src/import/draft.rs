@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use diagnostics::terminal::is_harmful;
+
 use super::Finding;
 use super::section::Notes;
 use crate::config;
@@ -15,11 +17,19 @@ pub(super) struct Toml(String);
 
 impl From<&str> for Toml {
     fn from(text: &str) -> Self {
-        // On one line, whatever is in it: JSON's escapes are TOML's, but for one character.
-        Self(match text.contains(char::is_control) {
-            true => serde_json::Value::from(text)
-                .to_string()
-                .replace('\u{7f}', "\\u007F"),
+        // On one line, whatever is in it, and nothing that a terminal obeys: JSON's escapes are TOML's.
+        Self(match text.contains(is_harmful) {
+            true => {
+                let mut escaped = String::new();
+                for character in serde_json::Value::from(text).to_string().chars() {
+                    match is_harmful(character) {
+                        // Writing to a string can't fail.
+                        true => _ = write!(escaped, "\\U{:08X}", u32::from(character)),
+                        false => escaped.push(character),
+                    }
+                }
+                escaped
+            }
             false => toml::Value::from(text).to_string(),
         })
     }
@@ -110,6 +120,16 @@ impl Table {
         Some(why)
     }
 
+    /// Whether it says anything.
+    pub(super) fn has_keys(&self) -> bool {
+        !self.keys.is_empty()
+    }
+
+    /// Whether it is a table of this kind.
+    pub(super) fn is(&self, header: &str) -> bool {
+        self.header == header
+    }
+
     pub(super) fn remark(&mut self, text: impl Into<String>) {
         self.remarks.push(text.into());
     }
@@ -156,7 +176,7 @@ impl Table {
 pub(super) fn comment(text: &mut String, said: &str) {
     let said: String = said
         .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
+        .map(|c| if is_harmful(c) { ' ' } else { c })
         .collect();
     let mut line = String::from("#");
     for word in said.split(' ').filter(|word| !word.is_empty()) {

@@ -1,8 +1,11 @@
 //! How the events of a file were found: their times, their lines, and which are sent.
 
+use jiff::tz::TimeZone;
+
 use super::draft::{Table, Toml};
 use super::section::Section;
 use super::stamps;
+use crate::expressions::{self, Lines};
 use crate::frame::Multiline;
 use crate::stamp::Format;
 
@@ -37,9 +40,7 @@ pub(super) fn read_times(section: &Section<'_>, table: &mut Table) {
             ),
         }
     }
-    if let Some("UTC") = section.text("timezone") {
-        table.set(notes, &section.at("timezone"), "timezone", "UTC");
-    }
+    read_timezone(section, table);
     let Some(start) = section
         .text("multi_line_start_pattern")
         .filter(|it| !it.is_empty())
@@ -56,7 +57,38 @@ pub(super) fn read_times(section: &Section<'_>, table: &mut Table) {
         }
         (false, _) => readable(start),
     };
-    table.set(notes, &at, "multiline", Toml::table("start", &start));
+    if table.set(notes, &at, "multiline", Toml::table("start", &start)) {
+        match expressions::lines(&start) {
+            Some(Lines::None) => notes.differs(
+                &at,
+                "it can match no line at all, so all lines of a file are one event that is cut where it is too long, as there: correct it",
+            ),
+            Some(Lines::Each) => notes.differs(
+                &at,
+                "it matches every line, so each is an event of its own that waits for the next: correct it, or take it out",
+            ),
+            Some(Lines::Some) | None => {}
+        }
+    }
+}
+
+/// That agent knows UTC, and takes everything else for the host's own zone (its translator).
+fn read_timezone(section: &Section<'_>, table: &mut Table) {
+    let at = section.at("timezone");
+    match section.text("timezone") {
+        None | Some("" | "Local" | "LOCAL") => {}
+        Some("UTC") => _ = table.set(section.notes, &at, "timezone", "UTC"),
+        Some(zone) => {
+            let write = match TimeZone::get(zone).is_ok() {
+                true => format!("write timezone = \"{zone}\" if the lines are in that zone"),
+                false => "write the name of a zone, such as \"Europe/Berlin\", if the lines are in another".to_owned(),
+            };
+            section.notes.left_out(
+                &at,
+                format!("the CloudWatch agent knows UTC and Local only, and takes {zone:?} for the host's own zone, as it is here: {write}"),
+            );
+        }
+    }
 }
 
 /// The expression as this agent's library reads it: in Go's, a brace that counts nothing is itself.
@@ -112,6 +144,29 @@ pub(super) fn read_filters(section: &Section<'_>, table: &mut Table) {
                 &filter.path,
                 "a filter has a `type`, include or exclude, and an `expression`",
             ),
+        }
+    }
+    for (path, expression) in &include {
+        match expressions::lines(expression) {
+            Some(Lines::None) => notes.differs(
+                path,
+                "it can match no line at all, so nothing of this file is sent, as there: correct it",
+            ),
+            Some(Lines::Each) => notes.differs(path, "it matches every line, so it leaves out nothing"),
+            Some(Lines::Some) | None => {}
+        }
+    }
+    for (path, expression) in &exclude {
+        match expressions::lines(expression) {
+            Some(Lines::None) => notes.differs(
+                path,
+                "it can match no line at all, so it leaves out nothing: correct it",
+            ),
+            Some(Lines::Each) => notes.differs(
+                path,
+                "it matches every line, so nothing of this file is sent, as there: correct it",
+            ),
+            Some(Lines::Some) | None => {}
         }
     }
     // There, an event has to match every one of them; here, one.

@@ -129,6 +129,12 @@ fn read_family(section: &Section<'_>, family: Family, common: &Common, collected
         Family::Cpu => {
             let resources = section.texts("resources").unwrap_or_default();
             collected.per_core |= resources.contains(&"*");
+            if resources.iter().any(|it| *it != "*") {
+                notes.left_out(
+                    &section.at("resources"),
+                    "single processors can't be chosen: \"*\" tells of each",
+                );
+            }
             if section.truth("totalcpu") == Some(false) {
                 notes.differs(
                     &section.at("totalcpu"),

@@ -1,13 +1,18 @@
 //! One entry of `collect_list`: which files, and where they go.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::draft::Table;
 use super::json::{Node, Value};
 use super::names::{self, DEFAULT_STREAM};
 use super::section::{Notes, Section};
 use super::{Common, ENTITY, events, globs};
+use crate::discover::Patterns;
 use crate::names::{Kind, Template};
+
+/// The class of a group of which nothing is said.
+const STANDARD: &str = "standard";
 
 /// What earlier files have said.
 #[derive(Default)]
@@ -18,11 +23,28 @@ pub(super) struct Seen {
     groups: BTreeMap<String, Made>,
 }
 
+impl Seen {
+    /// A pattern of an earlier entry that means files of this one, or this one files of it, where one of the two is a path.
+    fn overlapping(&self, pattern: &str, path: &str) -> Option<(&str, &str)> {
+        let means = |glob: &str, path: &str| {
+            Patterns::compile(&[glob.to_owned()], &[]).is_ok_and(|it| it.is_match(Path::new(path)))
+        };
+        let overlaps = |other: &str| {
+            means(other, pattern) && !globs::several(pattern)
+                || means(pattern, other) && !globs::several(other)
+        };
+        let others = self.patterns.iter().filter(|(_, entry)| *entry != path);
+        others
+            .map(|(other, entry)| (other.as_str(), entry.as_str()))
+            .find(|(other, _)| overlaps(other))
+    }
+}
+
 /// How a group is made.
 #[derive(Debug, Clone)]
 struct Made {
     days: i64,
-    infrequent: bool,
+    class: &'static str,
     path: String,
 }
 
@@ -80,6 +102,14 @@ fn read_paths(section: &Section<'_>, file_path: &str, seen: &mut Seen) -> Option
                 format!("{earlier} names {pattern}, too, and baker-agent sends every line once, to one stream"),
             ),
             None => {
+                if let Some((other, earlier)) = seen.overlapping(&pattern, &section.path) {
+                    notes.differs(
+                        &at,
+                        format!(
+                            "{earlier} names {other}: the CloudWatch agent sends what both mean twice, baker-agent once, as the entry says that comes first"
+                        ),
+                    );
+                }
                 seen.patterns.insert(pattern.clone(), section.path.clone());
                 paths.push(pattern);
             }
@@ -184,16 +214,24 @@ fn read_group(section: &Section<'_>, group: &str, seen: &mut Seen, table: &mut T
     let notes = section.notes;
     let said_days = section.whole("retention_in_days");
     let class = section.text("log_group_class");
-    let infrequent = match class.map(str::to_ascii_lowercase).as_deref() {
-        None | Some("" | "standard") => false,
-        Some("infrequent_access") => true,
+    let made_as = match class.map(str::to_ascii_lowercase).as_deref() {
+        None | Some("" | "standard") => STANDARD,
+        Some("infrequent_access") => "infrequent_access",
+        Some("essentials") => "essentials",
+        Some("delivery") => {
+            notes.left_out(
+                &section.at("log_group_class"),
+                "CloudWatch keeps a group of class DELIVERY for Lambda's logs alone, and lets nobody read it: the group is made as a standard one",
+            );
+            STANDARD
+        }
         Some(_) => {
             let other = class.unwrap_or_default();
             notes.left_out(
                 &section.at("log_group_class"),
                 format!("baker-agent does not know the class {other:?}"),
             );
-            false
+            STANDARD
         }
     };
     let days = said_days.filter(|days| *days > 0).unwrap_or(0);
@@ -201,7 +239,7 @@ fn read_group(section: &Section<'_>, group: &str, seen: &mut Seen, table: &mut T
     if let Some(earlier) = seen.groups.get(group).filter(|_| shared).cloned() {
         // What is not said here is as it is said there.
         let days_differ = said_days.is_some() && earlier.days != days;
-        let class_differs = class.is_some() && earlier.infrequent != infrequent;
+        let class_differs = class.is_some() && earlier.class != made_as;
         for (name, differs) in [
             ("retention_in_days", days_differ),
             ("log_group_class", class_differs),
@@ -218,7 +256,7 @@ fn read_group(section: &Section<'_>, group: &str, seen: &mut Seen, table: &mut T
     }
     let made = Made {
         days,
-        infrequent,
+        class: made_as,
         path: section.path.clone(),
     };
     let made = set_group(section, &made, table);
@@ -237,13 +275,8 @@ fn set_group(section: &Section<'_>, made: &Made, table: &mut Table) -> Made {
             "retention_days",
             made.days,
         );
-    if made.infrequent {
-        table.set(
-            notes,
-            &section.at("log_group_class"),
-            "class",
-            "infrequent_access",
-        );
+    if made.class != STANDARD {
+        table.set(notes, &section.at("log_group_class"), "class", made.class);
     }
     Made {
         days: if days { made.days } else { 0 },

@@ -85,6 +85,12 @@ fn read_limits(section: &Section<'_>) -> Table {
     let mut table = Table::new("[limits]", "");
     if let Some(workers) = section.whole("concurrency") {
         let in_flight = workers.clamp(1, MAX_IN_FLIGHT);
+        if in_flight != workers {
+            section.notes.differs(
+                &section.at("concurrency"),
+                format!("{in_flight} requests at a time instead of {workers}: 1 to {MAX_IN_FLIGHT} there may be"),
+            );
+        }
         table.set(
             section.notes,
             &section.at("concurrency"),

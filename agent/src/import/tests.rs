@@ -179,6 +179,182 @@ fn times_and_events_of_several_lines_are_found_as_before() {
 }
 
 #[test]
+fn a_zone_that_is_named_is_said() {
+    for (zone, lost_it, words) in [
+        ("Local", false, ""),
+        ("LOCAL", false, ""),
+        ("UTC", false, ""),
+        ("Europe/Berlin", true, "write timezone = \"Europe/Berlin\""),
+        ("utc", true, "takes \"utc\" for the host's own zone"),
+        ("CET-1CEST", true, "write the name of a zone"),
+    ] {
+        let imported = file(&json!({
+            "file_path": "/a", "timestamp_format": "%Y-%m-%d %H:%M:%S", "timezone": zone,
+        }));
+        let expected = ["[0].timezone"];
+        assert_eq!(lost(&imported), expected[usize::from(!lost_it)..], "{zone}");
+        assert!(said(&imported).contains(words), "{}", said(&imported));
+        // What is written means what it meant there.
+        let own = settings(&imported).files[0].timezone.clone();
+        assert_eq!(
+            own == jiff::tz::TimeZone::UTC,
+            zone == "UTC" || is_utc_here()
+        );
+    }
+}
+
+/// Whether this machine's own zone is UTC.
+fn is_utc_here() -> bool {
+    let text = "[[file]]\npath = \"/a\"\n";
+    config::load_text("", text).unwrap().files[0].timezone == jiff::tz::TimeZone::UTC
+}
+
+#[test]
+fn patterns_that_match_no_line_or_each_are_said() {
+    let imported = files(&json!([
+        {"file_path": "/a", "multi_line_start_pattern": "$^x"},
+        {"file_path": "/b", "multi_line_start_pattern": ".*"},
+        {"file_path": "/c", "multi_line_start_pattern": "^\\d{4}"},
+        {"file_path": "/d", "filters": [
+            {"type": "include", "expression": "x*"},
+            {"type": "exclude", "expression": "a^"},
+            {"type": "exclude", "expression": "."},
+        ]},
+        {"file_path": "/e", "filters": [{"type": "include", "expression": "b$a"}]},
+    ]));
+    assert_eq!(lost(&imported), [""; 0], "they mean what they meant there");
+    let said: Vec<String> = imported
+        .findings
+        .iter()
+        .map(|finding| {
+            let path = finding.path.rsplit_once("collect_list").unwrap().1;
+            format!("{path}: {}", finding.message.split(',').next().unwrap())
+        })
+        .collect();
+    assert_eq!(
+        said,
+        [
+            "[0].multi_line_start_pattern: it can match no line at all",
+            "[1].multi_line_start_pattern: it matches every line",
+            "[3].filters[0]: it matches every line",
+            "[3].filters[1]: it can match no line at all",
+            "[3].filters[2]: it matches every line",
+            "[4].filters[0]: it can match no line at all",
+        ]
+    );
+    settings(&imported);
+}
+
+#[test]
+fn nothing_that_is_left_is_said_here_and_not_by_check_alone() {
+    for (json, place) in [
+        (json!({"agent": {"region": "eu-west-1"}}), "agent"),
+        (json!({"logs": {"logs_collected": {}}}), "logs"),
+        (
+            json!({"logs": {"logs_collected": {"files": {"collect_list": []}}}}),
+            "logs",
+        ),
+        (
+            json!({"metrics": {"metrics_collected": {"statsd": {}}}}),
+            "metrics",
+        ),
+        (
+            json!({"logs": {"logs_collected": {"journald": {}}}, "metrics": {"metrics_collected": {}}}),
+            "logs",
+        ),
+    ] {
+        let imported = imported(&json);
+        let last = imported.findings.last().unwrap();
+        assert_eq!((&*last.path, last.carried), (place, false), "{json}");
+        assert!(last.message.contains("nothing to do"), "{}", last.message);
+        assert!(config::load_text("", &imported.toml).is_err());
+        assert!(!imported.is_whole());
+    }
+}
+
+#[test]
+fn what_two_entries_mean_is_sent_once_and_that_is_said() {
+    let imported = files(&json!([
+        {"file_path": "/var/log/*.log", "publish_multi_logs": true, "log_group_name": "g"},
+        {"file_path": "/var/log/app.log", "log_group_name": "h"},
+        {"file_path": "/srv/x.txt", "log_group_name": "h"},
+        {"file_path": "/srv/*.txt", "publish_multi_logs": true, "log_group_name": "g"},
+    ]));
+    let said = said(&imported);
+    for words in [
+        "[1].file_path: logs.logs_collected.files.collect_list[0] names /var/log/*.log",
+        "[3].file_path: logs.logs_collected.files.collect_list[2] names /srv/x.txt",
+    ] {
+        assert!(said.contains(words), "{said}");
+    }
+    assert_eq!(said.matches(" names ").count(), 2, "{said}");
+}
+
+#[test]
+fn more_requests_at_a_time_than_there_may_be_are_said() {
+    for (workers, said_it) in [(1, false), (64, false), (65, true), (0, true)] {
+        let imported = imported(&json!({
+            "logs": {"concurrency": workers, "logs_collected": {"files": {"collect_list": [{"file_path": "/a"}]}}}
+        }));
+        assert_eq!(
+            said(&imported).contains("requests at a time"),
+            said_it,
+            "{workers}"
+        );
+    }
+}
+
+#[test]
+fn classes_are_carried() {
+    let imported = files(&json!([
+        {"file_path": "/a", "log_group_name": "a", "log_group_class": "ESSENTIALS"},
+        {"file_path": "/b", "log_group_name": "b", "log_group_class": "INFREQUENT_ACCESS"},
+        {"file_path": "/c", "log_group_name": "c", "log_group_class": "STANDARD"},
+        {"file_path": "/d", "log_group_name": "d", "log_group_class": "DELIVERY"},
+        {"file_path": "/e", "log_group_name": "e", "log_group_class": "GOLD"},
+        {"file_path": "/f", "log_group_name": "a", "log_group_class": "INFREQUENT_ACCESS"},
+    ]));
+    assert_eq!(
+        lost(&imported),
+        [
+            "[3].log_group_class",
+            "[4].log_group_class",
+            "[5].log_group_class"
+        ]
+    );
+    use crate::target::GroupClass::{Essentials, InfrequentAccess, Standard};
+    let classes: Vec<_> = settings(&imported)
+        .files
+        .iter()
+        .map(|file| file.class)
+        .collect();
+    assert_eq!(
+        classes,
+        [
+            Essentials,
+            InfrequentAccess,
+            Standard,
+            Standard,
+            Standard,
+            Essentials
+        ]
+    );
+}
+
+#[test]
+fn what_is_imported_is_not_obeyed_by_a_terminal() {
+    let odd = "g\u{202e}\x1b[2J\u{9b}2J\u{7f}";
+    let path = "/a\u{202e}\u{200b}b\u{e0041}";
+    let imported = file(&json!({
+        "file_path": path, "log_stream_name": odd, "multi_line_start_pattern": odd, odd: odd,
+    }));
+    let harmful = |line: &str| line.contains(diagnostics::terminal::is_harmful);
+    assert!(!imported.toml.lines().any(harmful), "{:?}", imported.toml);
+    let files = settings(&imported).files;
+    assert_eq!(files[0].set.patterns, [path]);
+}
+
+#[test]
 fn filters_are_carried_as_far_as_they_mean_the_same() {
     let imported = file(&json!({"file_path": "/a", "filters": [
         {"type": "exclude", "expression": "health"},
@@ -259,8 +435,8 @@ fn which_files_is_carried_and_where_it_is_not_the_same_that_is_said() {
     );
 
     let imported = file(&json!({"file_path": "c:\\logs\\a.log"}));
-    assert_eq!(lost(&imported), ["[0].file_path"]);
-    assert!(!imported.toml.contains("[[file]]"));
+    assert_eq!(lost(&imported), ["[0].file_path", "logs"]);
+    assert!(!imported.toml.contains("\n[[file]]"));
 }
 
 #[test]

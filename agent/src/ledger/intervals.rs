@@ -73,7 +73,13 @@ impl Intervals {
             }
             (true, false) => self.runs[at - 1].1 = end,
             (false, true) => self.runs[at].0 = start,
-            (false, false) => self.runs.insert(at, (start, end)),
+            (false, false) => {
+                if self.runs.is_empty() {
+                    // Most sets never have another.
+                    self.runs.reserve_exact(1);
+                }
+                self.runs.insert(at, (start, end));
+            }
         }
         Ok(())
     }

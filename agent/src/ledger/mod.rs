@@ -30,5 +30,5 @@ pub use fates::Totals;
 pub use medium::{Medium, Slot};
 pub use peek::{Peeked, is_there, peek};
 pub use record::{Carried, Intent, Landing, Record};
-pub use state::{Contradiction, Gap, Generation, Known, SetTotals, State};
+pub use state::{Contradiction, Gap, Generation, Known, Refusals, SetTotals, State};
 pub use store::{How, OpenError, Opened, Store};

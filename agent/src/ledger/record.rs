@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::account::{BatchId, Fate, GenerationId, Head, Identity, Part, Span};
+use crate::account::{BatchId, Fate, GenerationId, Head, Identity, Part, Print, Span};
 use crate::target::Target;
 
 use super::Totals;
@@ -26,7 +26,25 @@ pub enum Record {
         target: Arc<Target>,
         /// The first byte to ship.
         from: u64,
-        /// When, Unix milliseconds.
+        /// When, Unix milliseconds by the host's clock.
+        at_ms: i64,
+    },
+    /// A generation is followed from now on that begins with bytes of an earlier one: its file was cut shorter, and what is left of it
+    /// is accounted for there. The account of this one begins at `from`: none of the bytes before are seen again.
+    Continued {
+        /// Its number, not used before.
+        generation: GenerationId,
+        /// What tells it from other files.
+        identity: Identity,
+        /// The stable name of the set of files it belongs to.
+        set: Arc<str>,
+        /// Where it is just now.
+        path: PathBuf,
+        /// Where its events go.
+        target: Arc<Target>,
+        /// The first byte that is its own.
+        from: u64,
+        /// When, Unix milliseconds by the host's clock.
         at_ms: i64,
     },
     /// More of its head is known.
@@ -35,6 +53,13 @@ pub enum Record {
         generation: GenerationId,
         /// The longer fingerprint.
         head: Head,
+    },
+    /// What was read of it, and the times of its file. Takes the place of what was known before.
+    Printed {
+        /// Whose.
+        generation: GenerationId,
+        /// The fingerprint.
+        print: Box<Print>,
     },
     /// It has another name now.
     Moved {
@@ -85,6 +110,15 @@ pub enum Record {
         /// What became of them.
         fate: Fate,
     },
+    /// Something happened that can't be true of the account as it stands: from now on the account is known not to hold.
+    Refused {
+        /// How often.
+        count: u64,
+        /// What it was the first time, for people.
+        what: String,
+        /// When that was, Unix milliseconds by the host's clock.
+        at_ms: i64,
+    },
     /// In snapshots: the numbers to go on from, and the events shipped so far.
     Counters {
         /// The next generation's number.
@@ -129,7 +163,7 @@ pub struct Intent {
     pub last_ms: i64,
     /// SHA-256 of the request's body.
     pub sha256: [u8; 32],
-    /// When it was about to be sent, Unix milliseconds.
+    /// When it was about to be sent, Unix milliseconds by the service's clock, as far as that is known.
     pub sent_ms: i64,
 }
 
@@ -142,7 +176,7 @@ pub struct Landing {
     pub parts: Vec<Part>,
     /// How many events were shipped with it.
     pub events: u64,
-    /// When the answer came, Unix milliseconds.
+    /// When the answer came, Unix milliseconds by the host's clock: it is compared with times of files.
     pub at_ms: i64,
 }
 
@@ -159,6 +193,8 @@ pub struct Carried {
     pub path: PathBuf,
     /// Where its events go.
     pub target: Arc<Target>,
+    /// Bytes at its beginning that are in the account of an earlier generation: part of `settled`, and of no sum.
+    pub base: u64,
     /// The bytes it is known to have.
     pub seen: u64,
     /// Whether no byte will be added to those seen.
@@ -167,6 +203,6 @@ pub struct Carried {
     pub settled: Vec<(u64, u64)>,
     /// What became of them.
     pub totals: Totals,
-    /// When it was found, or some of it landed last, Unix milliseconds.
+    /// When it was found, or some of it landed last, Unix milliseconds by the host's clock.
     pub last_ms: i64,
 }

@@ -16,8 +16,8 @@
 use super::codec::{self, Decoder};
 use super::record::Record;
 
-/// The version of the format that this program writes, and the only one that it reads.
-pub(super) const VERSION: u32 = 1;
+/// The version of the format that this program writes. It also reads version 1, which knew no fingerprints of what was read.
+pub(super) const VERSION: u32 = 2;
 
 /// Where the first frame begins: the header has a page of its own, which appending never touches.
 pub(super) const BODY: u64 = 4096;

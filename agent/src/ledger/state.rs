@@ -2,6 +2,7 @@
 
 mod contradiction;
 mod generation;
+mod refusals;
 mod sums;
 #[cfg(test)]
 mod tests;
@@ -10,7 +11,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::account::{BatchId, Fate, Filtered, GenerationId, Identity, Part, Span};
+use crate::account::{BatchId, Fate, Filtered, GenerationId, Identity, Part, Print, Span};
 use crate::target::Target;
 
 use super::history::History;
@@ -18,6 +19,7 @@ use super::{Intent, Landing, Record, Totals};
 
 pub use contradiction::Contradiction;
 pub use generation::{Gap, Generation};
+pub use refusals::Refusals;
 pub use sums::SetTotals;
 
 /// A generation that the ledger knows, as much of it as is needed to find it again.
@@ -27,6 +29,8 @@ pub struct Known {
     pub id: GenerationId,
     /// What tells it from other files.
     pub identity: Identity,
+    /// What was read of it, and the times of its file.
+    pub print: Print,
     /// The stable name of the set it belongs to.
     pub set: Arc<str>,
     /// Where it was.
@@ -55,13 +59,15 @@ struct Retired {
 /// is in two batches that are in flight; [`check`](State::check) verifies it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct State {
-    generations: BTreeMap<GenerationId, Generation>,
+    /// Apart, since a tree that is filled in order is half empty.
+    generations: BTreeMap<GenerationId, Box<Generation>>,
     retired: BTreeMap<Arc<str>, Retired>,
     in_flight: BTreeMap<BatchId, Intent>,
     history: History,
     next_generation: u64,
     next_batch: u64,
     events: u64,
+    refusals: Option<Refusals>,
 }
 
 impl State {
@@ -94,8 +100,27 @@ impl State {
                 )?;
                 self.add_generation(*generation, found)
             }
+            Record::Continued {
+                generation,
+                identity,
+                set,
+                path,
+                target,
+                from,
+                at_ms,
+            } => {
+                let mut found =
+                    Generation::new(*identity, Arc::clone(set), path.clone(), Arc::clone(target));
+                found.touch(*at_ms);
+                found.leave_out(*from)?;
+                self.add_generation(*generation, found)
+            }
             Record::Identified { generation, head } => {
                 self.generation_mut(*generation)?.identity.head = *head;
+                Ok(())
+            }
+            Record::Printed { generation, print } => {
+                self.generation_mut(*generation)?.print.clone_from(print);
                 Ok(())
             }
             Record::Moved { generation, path } => {
@@ -119,6 +144,12 @@ impl State {
             Record::Landed(landing) => self.land(landing),
             Record::Withdrawn { batch } => self.withdraw(*batch),
             Record::Settled { span, fate } => self.settle(*span, *fate),
+            Record::Refused { count, what, at_ms } => {
+                self.refusals
+                    .get_or_insert_with(|| Refusals::first(what, *at_ms))
+                    .add(*count);
+                Ok(())
+            }
             Record::Counters {
                 next_generation,
                 next_batch,
@@ -163,13 +194,18 @@ impl State {
             generations: retired.generations,
             totals: retired.totals,
         }));
-        records.extend(
-            self.generations
-                .iter()
-                .map(|(id, generation)| Record::Carried(Box::new(generation.carried(*id)))),
-        );
+        for (id, generation) in &self.generations {
+            records.push(Record::Carried(Box::new(generation.carried(*id))));
+            if *generation.print() != Print::default() {
+                records.push(Record::Printed {
+                    generation: *id,
+                    print: Box::new(generation.print().clone()),
+                });
+            }
+        }
         records.extend(self.in_flight.values().cloned().map(Record::Intent));
         records.extend(self.history.snapshot());
+        records.extend(self.refusals.as_ref().map(Refusals::snapshot));
         records
     }
 
@@ -199,6 +235,12 @@ impl State {
         }
     }
 
+    /// What was refused since the ledger began: from then on the account does not hold, whatever it adds up to.
+    #[must_use]
+    pub fn refusals(&self) -> Option<&Refusals> {
+        self.refusals.as_ref()
+    }
+
     /// Whether nothing was ever written down.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -217,14 +259,14 @@ impl State {
     /// One generation that is followed.
     #[must_use]
     pub fn generation(&self, id: GenerationId) -> Option<&Generation> {
-        self.generations.get(&id)
+        self.generations.get(&id).map(AsRef::as_ref)
     }
 
     /// The generations that are followed, in the order of their numbers.
     pub fn generations(&self) -> impl Iterator<Item = (GenerationId, &Generation)> {
         self.generations
             .iter()
-            .map(|(id, generation)| (*id, generation))
+            .map(|(id, generation)| (*id, generation.as_ref()))
     }
 
     /// The first run of bytes at or behind `at` that has no fate and is in no batch in flight: where reading goes on.
@@ -275,6 +317,7 @@ impl State {
     fn generation_mut(&mut self, id: GenerationId) -> Result<&mut Generation, Contradiction> {
         self.generations
             .get_mut(&id)
+            .map(AsMut::as_mut)
             .ok_or(Contradiction::UnknownGeneration(id))
     }
 
@@ -286,7 +329,7 @@ impl State {
         if self.generations.contains_key(&id) {
             return Err(Contradiction::GenerationAgain(id));
         }
-        self.generations.insert(id, generation);
+        self.generations.insert(id, Box::new(generation));
         self.next_generation = self.next_generation.max(id.0.saturating_add(1));
         Ok(())
     }

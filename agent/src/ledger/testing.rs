@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use crate::account::{BatchId, Fate, GenerationId, Head, Identity, Part, Span};
+use crate::account::{BatchId, Fate, GenerationId, Head, Identity, Mark, Part, Print, Span};
 use crate::target::{GroupClass, Target};
 
 use super::fates::FATES;
@@ -52,7 +52,7 @@ pub(super) fn next_record(state: &State, [kind, which, place, length]: Choices) 
             generation,
             size: u64::from(length),
         },
-        (10, Some(generation), _) => match place % 5 {
+        (10, Some(generation), _) => match place % 6 {
             0 => Record::Moved {
                 generation,
                 path: PathBuf::from(format!("/var/log/app.log.{length}")),
@@ -64,13 +64,35 @@ pub(super) fn next_record(state: &State, [kind, which, place, length]: Choices) 
             2 => Record::Identified {
                 generation,
                 head: Head {
+                    start: u64::from(which % 2) * 4096,
                     bytes: u32::from(length),
                     hash: u64::from(place) << 40,
                 },
             },
+            4 => Record::Printed {
+                generation,
+                print: Box::new(Print {
+                    born_ns: which
+                        .is_multiple_of(2)
+                        .then_some(-i64::from(length) * 1_000_000),
+                    modified_ns: Some(i64::from(which) << 40),
+                    base: u64::from(which % 3),
+                    marks: (1..=u64::from(length % 4))
+                        .map(|n| Mark {
+                            to: n * u64::from(place),
+                            crc: u32::from(length) << 9,
+                        })
+                        .collect(),
+                }),
+            },
             3 => Record::Aimed {
                 generation,
                 target: target(length % 3),
+            },
+            _ if length % 7 == 0 => Record::Refused {
+                count: u64::from(length / 7),
+                what: format!("number {which}"),
+                at_ms: i64::from(length),
             },
             _ => found(state, which, length),
         },
@@ -102,18 +124,36 @@ pub(super) fn history(choices: &[Choices]) -> (Vec<Record>, Vec<State>) {
 }
 
 fn found(state: &State, which: u16, length: u16) -> Record {
-    Record::Found {
-        generation: GenerationId(state.next_generation()),
-        identity: Identity {
-            device: 2049,
-            inode: u64::from(which),
-            head: Head::default(),
+    let generation = GenerationId(state.next_generation());
+    let identity = Identity {
+        device: 2049,
+        inode: u64::from(which),
+        head: Head::default(),
+    };
+    let set = format!("/var/log/{}/*.log", which % 3).into();
+    let path = PathBuf::from("/var/log/app.log");
+    let target = target(which % 3);
+    let from = u64::from(length % 3) * 100;
+    let at_ms = 1_699_999_999_000;
+    match length % 5 {
+        0 => Record::Continued {
+            generation,
+            identity,
+            set,
+            path,
+            target,
+            from,
+            at_ms,
         },
-        set: format!("/var/log/{}/*.log", which % 3).into(),
-        path: PathBuf::from("/var/log/app.log"),
-        target: target(which % 3),
-        from: u64::from(length % 3) * 100,
-        at_ms: 1_699_999_999_000,
+        _ => Record::Found {
+            generation,
+            identity,
+            set,
+            path,
+            target,
+            from,
+            at_ms,
+        },
     }
 }
 

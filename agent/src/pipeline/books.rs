@@ -4,15 +4,19 @@ use std::sync::Arc;
 
 use crate::account::{Fate, GenerationId, Span};
 use crate::batch::Batcher;
-use crate::ledger::{Gap, Record, State};
+use crate::ledger::{Contradiction, Gap, Record, State};
 use crate::target::Target;
+
+use super::losses::Losses;
 
 /// State and outgoing records, always changed together.
 pub(super) struct Books {
     pub(super) state: State,
     records: Vec<Record>,
-    /// A record the state refused: a defect of the agent, told rather than hidden.
-    pub(super) defects: Vec<String>,
+    /// What is to be told of bytes that are lost.
+    pub(super) losses: Losses,
+    /// The host's time, in milliseconds since 1970.
+    pub(super) at_ms: i64,
     /// The span that is settled without a batch and may still grow.
     open: Option<(Span, Fate)>,
 }
@@ -22,7 +26,8 @@ impl Books {
         Self {
             state,
             records: Vec::new(),
-            defects: Vec::new(),
+            losses: Losses::default(),
+            at_ms: 0,
             open: None,
         }
     }
@@ -36,8 +41,9 @@ impl Books {
     /// A generation is at least this long. Kept in memory only: after a restart, the file tells it again.
     pub(super) fn see(&mut self, generation: GenerationId, size: u64) {
         self.close();
-        if let Err(error) = self.state.apply(&Record::Seen { generation, size }) {
-            self.defects.push(error.to_string());
+        let seen = Record::Seen { generation, size };
+        if let Err(error) = self.state.apply(&seen) {
+            self.refused(&seen, &error);
         }
     }
 
@@ -88,8 +94,45 @@ impl Books {
 
     fn apply(&mut self, record: Record) {
         match self.state.apply(&record) {
-            Ok(()) => self.records.push(record),
-            Err(error) => self.defects.push(error.to_string()),
+            Ok(()) => {
+                self.losses.note(&record, &self.state);
+                self.records.push(record);
+            }
+            Err(error) => self.refused(&record, &error),
         }
     }
+
+    /// A record can't be true of the account. Where it says nothing of any byte, the account holds without it; otherwise that it does not
+    /// hold is from now on a part of it.
+    fn refused(&mut self, record: &Record, error: &Contradiction) {
+        if is_over(record, error, &self.state) {
+            return;
+        }
+        let refused = Record::Refused {
+            count: 1,
+            what: error.to_string(),
+            at_ms: self.at_ms,
+        };
+        // It is never refused itself.
+        let _ = self.state.apply(&refused);
+        match self.records.last_mut() {
+            // A flood of them is one record a step.
+            Some(Record::Refused { count, .. }) => *count = count.saturating_add(1),
+            _ => self.records.push(refused),
+        }
+    }
+}
+
+/// Whether a record is about what a generation is called or looks like that is settled and forgotten: then nobody has to know.
+fn is_over(record: &Record, error: &Contradiction, state: &State) -> bool {
+    let forgotten =
+        matches!(error, Contradiction::UnknownGeneration(id) if id.0 < state.next_generation());
+    let nameless = matches!(
+        record,
+        Record::Identified { .. }
+            | Record::Moved { .. }
+            | Record::Aimed { .. }
+            | Record::Forgotten { .. }
+    );
+    forgotten && nameless
 }

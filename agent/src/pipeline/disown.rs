@@ -26,11 +26,15 @@ pub fn seen_by_another(theirs: &State) -> Vec<Record> {
             from: 0,
             at_ms: known.last_ms(),
         });
-        if known.seen() > 0 {
+        records.push(Record::Printed {
+            generation,
+            print: Box::new(known.print().clone()),
+        });
+        if known.extent() > 0 {
             let span = Span {
                 generation,
                 start: 0,
-                end: known.seen(),
+                end: known.extent(),
             };
             records.push(Record::Settled { span, fate: THEIRS });
         }
@@ -43,10 +47,17 @@ impl Engine {
     /// before the first step. Returns what has to be durable before this host's ledger counts as one.
     #[must_use]
     pub fn disown(&mut self, survey: &Survey, now: Now) -> Vec<Record> {
-        for sight in self.files.look_everywhere(now) {
-            self.see(sight, now);
+        let now = self.at(now);
+        loop {
+            for sight in self.files.look_everywhere(now) {
+                self.see(sight, now);
+            }
+            if !self.files.is_searching() {
+                break;
+            }
         }
         let mut ids: Vec<GenerationId> = self.sources.keys().copied().collect();
+        ids.extend(self.unnamed.ids());
         ids.sort_unstable();
         for generation in ids {
             let end = self.files.written_before(generation, survey);

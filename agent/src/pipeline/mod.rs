@@ -9,6 +9,7 @@
 
 mod books;
 mod disown;
+mod losses;
 mod plan;
 mod read;
 mod recall;
@@ -19,6 +20,8 @@ mod reread;
 mod send;
 mod sights;
 mod source;
+mod time;
+mod unnamed;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::path::PathBuf;
@@ -28,7 +31,7 @@ use std::time::Duration;
 
 use crate::account::GenerationId;
 use crate::batch::{self, Batcher};
-use crate::clock::Now;
+use crate::clock::{Now, ServiceClock};
 use crate::config::Settings;
 use crate::host::Host;
 use crate::ledger::{self, Record, State};
@@ -39,6 +42,8 @@ use crate::target::Target;
 use books::Books;
 use plan::Plan;
 use source::Source;
+use time::Asking;
+use unnamed::Unnamed;
 
 #[cfg(test)]
 mod tests;
@@ -70,7 +75,9 @@ pub struct Engine {
     files: Files,
     /// The doorbell rang since the last look.
     rung: Arc<AtomicBool>,
-    sources: HashMap<GenerationId, Source>,
+    sources: HashMap<GenerationId, Box<Source>>,
+    /// Generations that are not read because their stream has no name.
+    unnamed: Unnamed,
     /// Generations with bytes to read, in the order of their turns.
     ready: VecDeque<GenerationId>,
     /// Generations whose stream takes nothing at present: more of their lines would only take memory from the others.
@@ -87,6 +94,10 @@ pub struct Engine {
     /// When to deal with what the last life left under way, if any of it is left.
     recover_at: Option<Duration>,
     draining: bool,
+    clock: ServiceClock,
+    asking: Asking,
+    /// When the engine was last told the time, by the host's clock.
+    now: Now,
     troubles: report::Troubles,
     counts: report::Counts,
 }
@@ -110,9 +121,11 @@ impl Limits {
     fn of(settings: &Settings) -> Self {
         Self {
             files: tail::Limits {
+                files: settings.limits.files,
                 open_files: settings.limits.open_files,
                 backlog_bytes: settings.limits.backlog_bytes,
                 backlog_files: settings.limits.backlog_files,
+                sweep: settings.limits.sweep,
                 tick: (settings.ship.flush_interval / 2).clamp(TICK_MIN, TICK_MAX),
                 ..tail::Limits::default()
             },
@@ -137,7 +150,10 @@ impl Step {
         self.records.iter().any(|record| {
             matches!(
                 record,
-                Record::Intent(_) | Record::Found { .. } | Record::Identified { .. }
+                Record::Intent(_)
+                    | Record::Found { .. }
+                    | Record::Continued { .. }
+                    | Record::Identified { .. }
             )
         })
     }
@@ -175,13 +191,16 @@ impl Engine {
             batches,
             calls,
         } = Limits::of(settings);
+        let mut files = Files::open(sets, known, state.next_generation(), limits, bell)?;
+        files.were_followed(state.sets().keys().map(|name| &**name));
         Ok(Self {
             plans,
             host,
             state_dir: settings.state_dir.clone(),
-            files: Files::open(sets, known, state.next_generation(), limits, bell)?,
+            files,
             rung,
             sources: HashMap::new(),
+            unnamed: Unnamed::default(),
             ready: VecDeque::new(),
             parked: Vec::new(),
             held: BTreeSet::new(),
@@ -194,13 +213,19 @@ impl Engine {
             books: Books::new(state),
             recover_at: Some(Duration::ZERO),
             draining: false,
+            clock: ServiceClock::trusting(),
+            asking: Asking::default(),
+            now,
             troubles: report::Troubles::default(),
             counts: report::Counts::new(now),
         })
     }
 
     /// One step along the line: looks at the files, reads what is there, seals what is due, and says what is to be sent.
+    ///
+    /// Here and elsewhere time is handed in by the host's clock; by the service's, as far as that is known, events are stamped and judged.
     pub fn step(&mut self, now: Now) -> Step {
+        let now = self.at(now);
         self.discover(now);
         let again = self.read(now);
         let calls = self.ship(now);
@@ -219,12 +244,20 @@ impl Engine {
             return Duration::ZERO;
         }
         // What is due can't be sealed without room: an answer makes some, and wakes the engine.
-        let sealing = self.batcher.next_due().filter(|_| self.shipping.room());
+        let is_free = |target: &Arc<Target>, first_ms, last_ms| {
+            self.shipping.is_free(target, first_ms, last_ms)
+        };
+        let sealing = self
+            .batcher
+            .next_due(is_free)
+            .filter(|_| self.shipping.room());
         let waits = [
             sealing,
             self.shipping.next_due(),
             self.held.first().map(|(due, _)| *due),
             self.recover_at,
+            self.books.losses.next_due(),
+            self.asking_due(),
         ];
         for due in waits.into_iter().flatten() {
             next = next.min(due);
@@ -270,7 +303,10 @@ impl Engine {
         if self.draining {
             self.batcher.flush_all(now);
         } else if self.shipping.room() {
-            self.batcher.flush(now);
+            let shipping = &self.shipping;
+            self.batcher.flush(now, |target, first_ms, last_ms| {
+                shipping.is_free(target, first_ms, last_ms)
+            });
         }
         while self.shipping.room() {
             let Some(batch) = self.batcher.sealed() else {
@@ -282,6 +318,7 @@ impl Engine {
 
     /// From now on everything is sent as soon as it is read, and [`Engine::drained`] tells when nothing is left.
     pub fn drain(&mut self, now: Now) {
+        let now = self.at(now);
         self.draining = true;
         self.unpark();
         for sight in self.files.look_everywhere(now) {
@@ -290,7 +327,7 @@ impl Engine {
         self.shipping.drain(now);
     }
 
-    /// Whether all that is on the disk has been sent.
+    /// Whether there is nothing more that could be sent now.
     #[must_use]
     pub fn drained(&self) -> bool {
         self.ready.is_empty()
@@ -299,6 +336,19 @@ impl Engine {
             && self.batcher.memory_bytes() == 0
             && self.shipping.outstanding() == 0
             && self.recover_at.is_none()
+            && !self.files.is_searching()
+    }
+
+    /// How many bytes of what is followed have not been sent: those of unfinished lines, of files that can't be read and of streams
+    /// without a name among them.
+    #[must_use]
+    pub fn left_bytes(&self) -> u64 {
+        let is_followed = |id| self.sources.contains_key(&id) || self.unnamed.contains(id);
+        self.books
+            .state
+            .generations()
+            .filter(|(id, _)| is_followed(*id))
+            .fold(0, |sum, (_, known)| sum.saturating_add(known.pending()))
     }
 }
 
@@ -307,6 +357,7 @@ fn known(known: ledger::Known) -> tail::Known {
     tail::Known {
         id: known.id,
         identity: known.identity,
+        print: known.print,
         set: known.set.to_string(),
         path: known.path,
         settled_to: known.settled_to,

@@ -18,6 +18,7 @@ pub(super) struct Plan {
     pub(super) rules: Arc<frame::Rules>,
     pub(super) format: Option<Arc<Format>>,
     pub(super) zone: jiff::tz::TimeZone,
+    pub(super) follows_host_zone: bool,
 }
 
 impl Plan {
@@ -31,6 +32,7 @@ impl Plan {
             rules: Arc::new(settings.rules.clone()),
             format: settings.format.clone().map(Arc::new),
             zone: settings.timezone.clone(),
+            follows_host_zone: settings.follows_host_zone,
             settings: settings.clone(),
         }
     }

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use crate::account::{Fate, GenerationId, Span};
-use crate::batch::Added;
+use crate::batch::{Added, When};
 use crate::clock::Now;
 use crate::frame::Next;
+use crate::stamp::{Origin, Stamp};
 use crate::target::Target;
 
 use super::Engine;
@@ -20,7 +21,7 @@ const STEP_BYTES: usize = 1024 * 1024;
 pub(super) struct Stash {
     target: Arc<Target>,
     span: Span,
-    unix_ms: i64,
+    when: When,
     /// Bytes that follow it are to be in another part.
     open: bool,
     message: String,
@@ -30,6 +31,11 @@ impl Stash {
     /// Whose bytes it holds.
     pub(super) fn generation(&self) -> GenerationId {
         self.span.generation
+    }
+
+    /// The bytes that it holds.
+    pub(super) fn span(&self) -> Span {
+        self.span
     }
 }
 
@@ -47,7 +53,7 @@ impl Engine {
     /// Gives every generation that has bytes its turns. Tells whether some are left over.
     pub(super) fn read(&mut self, now: Now) -> bool {
         self.batch(now);
-        if self.batcher.has_sealed() {
+        if self.batcher.has_sealed() || !self.has_time() {
             return false;
         }
         let mut taken = 0;
@@ -60,6 +66,10 @@ impl Engine {
             };
             if let Some(source) = self.sources.get_mut(&id) {
                 source.queued = false;
+            }
+            if self.is_behind(id) {
+                self.queue(id);
+                continue;
             }
             match self.turn(id, now) {
                 Turn::More(bytes) => {
@@ -78,18 +88,21 @@ impl Engine {
         true
     }
 
+    /// Whether there are bytes to read of what stood at the same path before: they were written earlier.
+    fn is_behind(&self, id: GenerationId) -> bool {
+        let mut older = self.files.older(id).iter();
+        older.any(|older| self.sources.get(older).is_some_and(|older| older.queued))
+    }
+
     /// Offers the event that found no room. Tells whether none is left waiting.
     fn unstash(&mut self, now: Now) -> bool {
         let Some(stash) = self.stash.take() else {
             return true;
         };
-        match self.batcher.add(
-            &stash.target,
-            stash.span,
-            stash.unix_ms,
-            &stash.message,
-            now,
-        ) {
+        match self
+            .batcher
+            .add(&stash.target, stash.span, stash.when, &stash.message, now)
+        {
             Added::Full => {
                 self.stash = Some(stash);
                 false
@@ -134,15 +147,21 @@ impl Engine {
         let Ok(read) = self.files.read(id, from, &mut self.buffer[..want]) else {
             return Turn::Drained(0);
         };
+        if read.bytes == 0 && !read.at_end {
+            // A compressed copy is decompressed up to there, a piece at a time.
+            return Turn::More(STEP_BYTES);
+        }
         let end = source.end(
             from + read.bytes as u64,
             read.at_end,
             now.monotonic,
             &plan.rules,
         );
+        source.stamper.set_ahead(self.clock.ahead_ms(self.now));
         let bytes = &self.buffer[..read.bytes];
         let mut position = 0;
         let mut full = false;
+        let mut sent = false;
         while position < bytes.len() {
             let start = from + position as u64;
             let next = source.framer.next(&bytes[position..], end);
@@ -162,10 +181,14 @@ impl Engine {
                     self.counts.framed(event.replaced, stamp.origin);
                     match self
                         .batcher
-                        .add(&source.target, span, stamp.unix_ms, &event.message, now)
+                        .add(&source.target, span, when(stamp), &event.message, now)
                     {
-                        Added::Taken if event.open => self.batcher.end_part(&source.target),
-                        Added::Taken => {}
+                        Added::Taken => {
+                            sent = true;
+                            if event.open {
+                                self.batcher.end_part(&source.target);
+                            }
+                        }
                         Added::Rejected(why) => {
                             self.books.skip(
                                 &mut self.batcher,
@@ -180,7 +203,7 @@ impl Engine {
                             self.stash = Some(Stash {
                                 target,
                                 span,
-                                unix_ms: stamp.unix_ms,
+                                when: when(stamp),
                                 open: event.open,
                                 message,
                             });
@@ -204,6 +227,11 @@ impl Engine {
         source.at = from + position as u64;
         source.size = source.size.max(from + read.bytes as u64);
         self.files.consumed(id, source.at);
+        let held_until = source.grown + plan.rules.hold;
+        if !sent && position > 0 {
+            // No batch will write down what was read.
+            self.remember(id);
+        }
         let unread = position < read.bytes;
         if unread && position == 0 && read.bytes == self.buffer.len() {
             // An event longer than the buffer. The framer's limit on events bounds how far this goes.
@@ -211,12 +239,20 @@ impl Engine {
             return Turn::More(0);
         }
         if read.at_end && unread && !full {
-            self.held.insert((source.grown + plan.rules.hold, id));
+            self.held.insert((held_until, id));
         }
         match (full, read.at_end) {
             (true, _) => Turn::Full,
             (false, true) => Turn::Drained(position),
             (false, false) => Turn::More(position),
         }
+    }
+}
+
+/// A line without a time gets that of its reading from the batch that it goes into.
+fn when(stamp: Stamp) -> When {
+    match stamp.origin {
+        Origin::Own | Origin::Previous => When::At(stamp.unix_ms),
+        Origin::Read => When::Reading,
     }
 }

@@ -14,6 +14,7 @@ use crate::stamp::Stamper;
 
 use super::plan::Plan;
 use super::source;
+use super::unnamed::Waiting;
 use super::{Engine, Limits, OpenError, known, reread};
 
 impl Engine {
@@ -29,15 +30,20 @@ impl Engine {
         let limits = Limits::of(settings);
         let sets = settings.files.iter().map(|file| file.set.clone()).collect();
         let ledger = self.books.state.known().into_iter().map(known).collect();
-        let sources = &self.sources;
-        let is_read = |id| sources.contains_key(&id);
+        let (sources, unnamed) = (&self.sources, &self.unnamed);
+        let is_read = |id| sources.contains_key(&id) || unnamed.contains(id);
         let sets = self
             .files
             .reconfigure(sets, ledger, limits.files, is_read)?;
+        let followed = self.books.state.sets();
+        self.files
+            .were_followed(followed.keys().map(|name| &**name));
         self.batcher.set_limits(limits.batches);
         self.shipping.set_limits(limits.calls);
         let plans = settings.files.iter().map(Plan::new).collect();
         let before = std::mem::replace(&mut self.plans, plans);
+        // Before others lose theirs.
+        self.rename(&sets);
         self.reassign(&before, &sets);
         let stashed = self.stash.as_ref().map(|stash| stash.generation());
         if stashed.is_some_and(|id| !self.sources.contains_key(&id)) {
@@ -58,11 +64,12 @@ impl Engine {
                 continue;
             };
             let (old, at, path) = (source.set, source.at, source.path.clone());
-            let target = sets
-                .get(&id)
-                .and_then(|&set| Some((set, self.target(set, &path)?)));
-            let Some((set, target)) = target else {
+            let Some(&set) = sets.get(&id) else {
                 self.sources.remove(&id);
+                continue;
+            };
+            let Some(target) = self.target(set, &path) else {
+                self.unname(id);
                 continue;
             };
             let plan = &self.plans[set];
@@ -88,6 +95,29 @@ impl Engine {
         }
     }
 
+    /// Looks for names for those that have none, and forgets those that nobody means any more.
+    fn rename(&mut self, sets: &HashMap<GenerationId, usize>) {
+        let ids: Vec<GenerationId> = self.unnamed.ids().collect();
+        for id in ids {
+            match sets.get(&id) {
+                Some(&set) => _ = self.name(id, set, self.now),
+                None => _ = self.unnamed.remove(id),
+            }
+        }
+    }
+
+    /// Stops reading a generation whose stream has no name any more.
+    fn unname(&mut self, id: GenerationId) {
+        let Some(source) = self.sources.remove(&id) else {
+            return;
+        };
+        let known = self.books.state.generation(id);
+        let from = known.map_or(source.at, crate::ledger::Generation::settled_to);
+        let mut waiting = Waiting::new(source.path, from);
+        waiting.ended = source.ended;
+        self.unnamed.keep(id, waiting);
+    }
+
     /// The runs behind `from` that are never to be framed again: they have a fate, or are on their way to one.
     pub(super) fn done_after(&mut self, id: GenerationId, from: u64) -> Vec<Span> {
         let mut done = source::done_after(&self.books.state, id, from);
@@ -100,8 +130,10 @@ impl Engine {
     pub(super) fn framed(&self, id: GenerationId) -> Vec<Span> {
         let held = self.batcher.held().chain(self.shipping.held());
         let parts = held.flat_map(|(_, parts)| parts);
+        let stashed = self.stash.as_ref().map(|stash| stash.span());
         let mut spans: Vec<Span> = parts
             .map(|part| part.span)
+            .chain(stashed)
             .filter(|span| span.generation == id)
             .collect();
         spans.sort_unstable();

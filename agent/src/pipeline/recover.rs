@@ -53,7 +53,7 @@ impl Engine {
     fn restore(&mut self, intent: &Intent, batch: Batch, now: Now) {
         if batch.events.is_empty() {
             // Not one byte of it is left to compare with what is there.
-            let landing = landing(&batch, batch.parts.clone(), now);
+            let landing = landing(&batch, batch.parts.clone(), self.now);
             self.books.record(Record::Landed(landing));
             self.batcher.release(batch);
             return;

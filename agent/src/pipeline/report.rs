@@ -30,7 +30,17 @@ pub enum Notice {
         /// What it was about.
         subject: String,
     },
+    /// Bytes that will never be sent, and that should have been.
+    Lost {
+        /// The file.
+        subject: String,
+        /// How many, and why.
+        message: String,
+    },
 }
+
+/// What complaints about the account itself are about.
+const ACCOUNT: &str = "account";
 
 /// Troubles that last, each told when it begins, when it changes, and when it is over.
 #[derive(Default)]
@@ -47,15 +57,16 @@ impl Troubles {
         }
     }
 
+    pub(super) fn stands(&self, subject: &str) -> bool {
+        self.standing.contains_key(subject)
+    }
+
     pub(super) fn clear(&mut self, subject: &str) {
         if let Some((subject, _)) = self.standing.remove_entry(subject) {
             self.news.push(Notice::Cleared { subject });
         }
     }
 }
-
-/// So much a clock may be off before people are told: well below what the service refuses.
-const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
 
 /// What is counted since the start.
 #[derive(Default)]
@@ -91,13 +102,26 @@ impl Counts {
 }
 
 impl Engine {
-    /// What is new to tell: troubles that began, changed or ended since the last call.
+    /// What is new to tell: troubles that began, changed or ended since the last call, and losses.
     pub fn notices(&mut self) -> Vec<Notice> {
-        if let Some(defect) = self.books.defects.pop() {
-            self.troubles.report(
-                "account".into(),
-                format!("it does not add up, please report this: {defect}"),
-            );
+        self.news(false)
+    }
+
+    /// The same at the end: nothing is left for later.
+    pub fn last_notices(&mut self) -> Vec<Notice> {
+        self.news(true)
+    }
+
+    fn news(&mut self, all: bool) -> Vec<Notice> {
+        if let Some(refusals) = self.books.state.refusals() {
+            // Said once: how many there were by now, `status` tells.
+            if !self.troubles.stands(ACCOUNT) {
+                self.troubles.report(ACCOUNT.into(), refusals.to_string());
+            }
+        }
+        for loss in self.books.losses.take(self.now.monotonic, all) {
+            let (subject, message) = (loss.subject, loss.message);
+            self.troubles.news.push(Notice::Lost { subject, message });
         }
         for complaint in self.shipping.complaints() {
             let subject = subject(&complaint.about);
@@ -107,25 +131,6 @@ impl Engine {
             }
         }
         std::mem::take(&mut self.troubles.news)
-    }
-
-    /// By how many milliseconds this host's clock is ahead of the service's.
-    pub fn clock_ahead(&mut self, ahead_ms: i64) {
-        const SUBJECT: &str = "this host's clock";
-        let off = Duration::from_millis(ahead_ms.unsigned_abs());
-        if off < CLOCK_TOLERANCE {
-            self.troubles.clear(SUBJECT);
-        } else if !self.troubles.standing.contains_key(SUBJECT) {
-            let direction = if ahead_ms > 0 { "ahead of" } else { "behind" };
-            self.troubles.report(
-                SUBJECT.into(),
-                format!(
-                    "it is {} {direction} CloudWatch's: lines without a time of their own are stamped wrong, signatures are \
-                     refused from five minutes on, and events from two hours ahead on; let chrony or systemd-timesyncd set it",
-                    humantime::format_duration(Duration::from_secs(off.as_secs()))
-                ),
-            );
-        }
     }
 
     /// The ledger can't be written, or can be again.
@@ -165,29 +170,34 @@ impl Engine {
             stamps_ahead: self.batcher.restamped(),
             replaced: self.counts.replaced,
             open_files: self.files.open_files(),
+            left_out_files: self.files.left_out(),
             cost: None,
         };
         let mut files = status::ledger::files(&self.books.state);
         let gone = status::ledger::gone(&self.books.state);
+        let streams = self.troubles_of_streams();
         for file in &mut files {
             let since = oldest.get(&GenerationId(file.generation));
             file.oldest_unshipped_ms = since.map(|since| age_ms(*since));
-            file.last_error = self.trouble_of(file);
+            file.last_error = self.trouble_of(file, &streams);
         }
         let complaints = self
             .troubles
             .standing
             .iter()
+            .filter(|(subject, _)| *subject != ACCOUNT)
             .map(|(subject, message)| format!("{subject}: {message}"))
             .collect();
-        Status::new(
+        let mut status = Status::new(
             self.host.instance_id.clone(),
             now.unix_ms,
             Some(running),
             files,
             gone,
             complaints,
-        )
+        );
+        status.judge(&self.books.state);
+        status
     }
 
     /// Since when each generation has bytes under way, on the monotonic clock.
@@ -203,18 +213,24 @@ impl Engine {
     }
 
     /// What is wrong with a file, or with where it goes.
-    fn trouble_of(&self, file: &FileStatus) -> Option<String> {
-        let standing = &self.troubles.standing;
-        let stream = stream_name(&file.stream, &file.group);
-        standing
-            .get(&file.path)
-            .or_else(|| {
-                standing
-                    .iter()
-                    .find(|(subject, _)| subject.ends_with(&stream))
-                    .map(|(_, message)| message)
-            })
-            .cloned()
+    fn trouble_of(&self, file: &FileStatus, streams: &BTreeMap<&str, &str>) -> Option<String> {
+        let stream = || {
+            let name = stream_name(&file.stream, &file.group);
+            streams.get(&*name).map(|message| (*message).to_owned())
+        };
+        let own = self.troubles.standing.get(&file.path).cloned();
+        own.or_else(|| (!streams.is_empty()).then(stream).flatten())
+    }
+
+    /// What is wrong with each stream, by its name: there may be as many complaints as files.
+    fn troubles_of_streams(&self) -> BTreeMap<&str, &str> {
+        let mut streams = BTreeMap::new();
+        for (subject, message) in &self.troubles.standing {
+            if let Some(at) = subject.find(STREAM) {
+                streams.entry(&subject[at..]).or_insert(message.as_str());
+            }
+        }
+        streams
     }
 
     /// Verifies the account.
@@ -243,6 +259,9 @@ fn subject(subject: &Subject) -> String {
     }
 }
 
+/// What a stream's name begins with, for people.
+const STREAM: &str = "log stream ";
+
 fn stream_name(stream: &str, group: &str) -> String {
-    format!("log stream {stream} of group {group}")
+    format!("{STREAM}{stream} of group {group}")
 }

@@ -44,6 +44,8 @@ pub(super) fn reread(
             usize::try_from(span.end - at).map_or(buffer.len(), |left| left.min(buffer.len()));
         let read = match files.read(span.generation, at, &mut buffer[..want]) {
             Ok(read) if read.bytes > 0 => read,
+            // A compressed copy is decompressed up to there, a piece at a time.
+            Ok(read) if !read.at_end => continue,
             Ok(_) | Err(ReadError::Changed | ReadError::Unknown(_)) => return Err(Unread::Moved),
             Err(ReadError::Io { .. }) => return Err(Unread::Refused),
         };

@@ -1,8 +1,9 @@
 //! ship, ledger: what is to be sent now, what is written down before, and what an answer settles.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::account::{BatchId, Part};
+use crate::account::{BatchId, GenerationId, Part};
 use crate::batch::Batch;
 use crate::clock::Now;
 use crate::ledger::{Intent, Landing, Record};
@@ -44,6 +45,16 @@ impl Engine {
 
     /// ledger: what is about to leave is written down before.
     fn intend(&mut self, id: BatchId, now: Now) {
+        let parts = self.shipping.batch(id).map(|batch| &batch.parts);
+        let generations: BTreeSet<GenerationId> = parts
+            .into_iter()
+            .flatten()
+            .map(|part| part.span.generation)
+            .collect();
+        // Whatever becomes of the files, the next life has to know which bytes are in doubt.
+        for generation in generations {
+            self.remember(generation);
+        }
         let Some(batch) = self.shipping.batch(id) else {
             return;
         };
@@ -62,10 +73,11 @@ impl Engine {
 
     /// ledger: an answer of the service, and what it settles.
     pub fn answer(&mut self, id: CallId, answer: Answer, now: Now) {
+        let now = self.at(now);
         self.unpark();
         for settled in self.shipping.answer(id, answer, now) {
             self.counts.shipped(&settled.batch);
-            let landing = landing(&settled.batch, settled.parts, now);
+            let landing = landing(&settled.batch, settled.parts, self.now);
             self.books.record(Record::Landed(landing));
             for part in &settled.batch.parts {
                 self.release(part.span.generation);
@@ -75,7 +87,7 @@ impl Engine {
     }
 }
 
-/// The outcome of a batch, for the ledger.
+/// The outcome of a batch, for the ledger; `now` by the host's clock.
 pub(super) fn landing(batch: &Batch, parts: Vec<Part>, now: Now) -> Landing {
     Landing {
         batch: batch.id,

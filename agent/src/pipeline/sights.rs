@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::account::{Fate, Filtered, GenerationId, Span};
+use crate::account::{Fate, Filtered, GenerationId, Identity, Span};
 use crate::clock::Now;
 use crate::ledger::{Generation, Record};
 use crate::stamp::Stamper;
@@ -11,15 +11,27 @@ use crate::tail::Sight;
 use crate::target::Target;
 
 use super::source::Source;
+use super::unnamed::{Waiting, nameless};
 use super::{Engine, reread};
 
 /// A generation that is to be read from now on.
-struct Begin {
-    id: GenerationId,
+pub(super) struct Begin {
+    pub(super) id: GenerationId,
+    pub(super) set: usize,
+    pub(super) path: PathBuf,
+    pub(super) target: Arc<Target>,
+    pub(super) from: u64,
+}
+
+/// A generation that was found, and that the account does not know.
+struct Found {
+    generation: GenerationId,
     set: usize,
     path: PathBuf,
+    identity: Identity,
     target: Arc<Target>,
     from: u64,
+    resumed: bool,
 }
 
 impl Engine {
@@ -33,45 +45,53 @@ impl Engine {
                 from,
                 resumed,
             } => {
-                let Some(target) = self.target(set, &path) else {
-                    return;
-                };
-                // Its names could not be resolved before, perhaps.
-                self.troubles.clear(&path.display().to_string());
-                if !resumed {
-                    self.books.record(Record::Found {
-                        generation: id,
-                        identity,
-                        set: Arc::clone(&self.plans[set].name),
-                        path: path.clone(),
-                        target: Arc::clone(&target),
-                        from,
-                        at_ms: now.unix_ms,
-                    });
-                } else if self
-                    .books
-                    .state
-                    .generation(id)
-                    .is_some_and(|known| *known.target() != target)
-                {
-                    self.books.record(Record::Aimed {
-                        generation: id,
-                        target: Arc::clone(&target),
-                    });
+                let named = self.target(set, &path);
+                if named.is_some() {
+                    // It could not be named before, perhaps.
+                    self.troubles.clear(&path.display().to_string());
                 }
-                self.follow(
-                    Begin {
-                        id,
+                let target = named.clone().unwrap_or_else(nameless);
+                match self.books.state.generation(id).map(Generation::target) {
+                    None => self.books.record(self.beginning(Found {
+                        generation: id,
                         set,
-                        path,
+                        path: path.clone(),
+                        identity,
                         target,
                         from,
-                    },
-                    now,
-                );
+                        resumed,
+                    })),
+                    Some(known) if named.is_some() && *known != target => {
+                        self.books.record(Record::Aimed {
+                            generation: id,
+                            target,
+                        });
+                    }
+                    Some(_) => {}
+                }
+                if resumed {
+                    // Batches of the last life that were left alone because its file was not found yet.
+                    self.recover_at = self.recover_at.or(Some(now.monotonic));
+                } else {
+                    self.remember(id);
+                }
+                match named {
+                    Some(target) => self.follow(
+                        Begin {
+                            id,
+                            set,
+                            path,
+                            target,
+                            from,
+                        },
+                        now,
+                    ),
+                    None => self.unnamed.keep(id, Waiting::new(path, from)),
+                }
             }
             Sight::Grew { id, size } => {
                 self.books.see(id, size);
+                self.unnamed.grew(id);
                 if let Some(source) = self.sources.get_mut(&id) {
                     source.size = size;
                     source.ended = false;
@@ -83,6 +103,14 @@ impl Engine {
                 generation: id,
                 head,
             }),
+            Sight::Printed { id, print } => {
+                if self.sources.contains_key(&id) {
+                    self.books.record(Record::Printed {
+                        generation: id,
+                        print: Box::new(print),
+                    });
+                }
+            }
             Sight::Moved { id, path } => {
                 if let Some(source) = self.sources.get_mut(&id) {
                     source.path.clone_from(&path);
@@ -94,6 +122,7 @@ impl Engine {
             }
             Sight::Ended { id, size } => {
                 self.books.see(id, size);
+                self.unnamed.ended(id);
                 if let Some(source) = self.sources.get_mut(&id) {
                     source.size = size;
                     source.ended = true;
@@ -114,6 +143,41 @@ impl Engine {
         }
     }
 
+    /// What the account is told of a generation that it does not know.
+    fn beginning(&self, found: Found) -> Record {
+        let Found {
+            generation,
+            set,
+            path,
+            identity,
+            target,
+            from,
+            resumed,
+        } = found;
+        let (set, at_ms) = (Arc::clone(&self.plans[set].name), self.books.at_ms);
+        match resumed {
+            // What is before `from` stands in the account of the generation that the file was before.
+            true => Record::Continued {
+                generation,
+                identity,
+                set,
+                path,
+                target,
+                from,
+                at_ms,
+            },
+            false => Record::Found {
+                generation,
+                identity,
+                set,
+                path,
+                target,
+                from,
+                at_ms,
+            },
+        }
+    }
+
     /// The stream of a file, as its names are configured.
     pub(super) fn target(&mut self, set: usize, path: &Path) -> Option<Arc<Target>> {
         match self.plans[set].target(&self.host, path) {
@@ -131,8 +195,18 @@ impl Engine {
         }
     }
 
+    /// Writes down what is known of a generation's content and file, if the ledger does not know it yet.
+    pub(super) fn remember(&mut self, generation: GenerationId) {
+        if let Some(print) = self.files.print(generation) {
+            self.books.record(Record::Printed {
+                generation,
+                print: Box::new(print),
+            });
+        }
+    }
+
     /// Begins to read a generation.
-    fn follow(&mut self, begin: Begin, now: Now) {
+    pub(super) fn follow(&mut self, begin: Begin, now: Now) {
         let Begin {
             id,
             set,
@@ -157,7 +231,7 @@ impl Engine {
             done,
             queued: false,
         };
-        self.sources.insert(id, source);
+        self.sources.insert(id, Box::new(source));
         self.queue(id);
     }
 
@@ -165,6 +239,11 @@ impl Engine {
     /// [`Engine::recover`].
     pub(super) fn pass(&mut self, span: Span, fate: Fate) {
         let generation = span.generation;
+        if self.books.state.generation(generation).is_none() {
+            // The account says what it thinks of that.
+            self.books.settle(span, fate);
+            return;
+        }
         let framed = self.framed(generation);
         let mut at = span.start;
         while let Some(gap) = self
@@ -206,13 +285,14 @@ impl Engine {
 
     /// Forgets a generation that is over and settled, unless it tells after a restart which copies are newer.
     pub(super) fn release(&mut self, id: GenerationId) {
-        let Some(source) = self.sources.get(&id) else {
-            return;
+        let over = match self.sources.get(&id) {
+            Some(source) => source.ended && source.at >= source.size,
+            None => self.unnamed.is_over(id),
         };
-        let over = source.ended && source.at >= source.size;
         let settled = |known: &Generation| known.pending() == 0;
         if over && self.books.state.generation(id).is_some_and(settled) && self.files.forget(id) {
             self.sources.remove(&id);
+            self.unnamed.remove(id);
             self.books.record(Record::Forgotten { generation: id });
         }
     }

@@ -11,6 +11,9 @@ use crate::host::{IdFrom, Tags};
 use crate::ship::{Answer, What};
 use crate::tail::Survey;
 
+mod account;
+mod time;
+
 const LINES: usize = 100;
 
 fn settings(folder: &Path) -> Settings {
@@ -238,6 +241,86 @@ fn an_event_that_waits_for_its_end_is_taken_from_the_copy() {
 }
 
 fn append(path: &Path, text: &str) {
-    let mut file = fs::OpenOptions::new().append(true).open(path).unwrap();
+    let mut file = fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .unwrap();
     file.write_all(text.as_bytes()).unwrap();
+}
+
+#[test]
+fn what_was_rotated_away_is_read_to_its_end_before_what_was_written_after_it() {
+    const EACH: usize = 20_000;
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("a.log");
+    let settings = settings(folder.path());
+    fs::write(&log, "the first of all\n").unwrap();
+    let mut engine = engine(&settings, State::default());
+    let mut sent = sent_within(&mut engine, 0..1000);
+    // More than is read at a time, and nobody looks meanwhile.
+    let lines = |from: usize| (from..from + EACH).map(|n| format!("line {n} {}", "x".repeat(50)));
+    let mut expected = vec!["the first of all".to_owned()];
+    for generation in 0..3 {
+        let text: Vec<String> = lines(generation * EACH).collect();
+        let earlier = fs::read_to_string(&log).unwrap_or_default();
+        fs::write(&log, earlier + &text.join("\n") + "\n").unwrap();
+        expected.extend(text);
+        if generation < 2 {
+            for older in (1..3).rev() {
+                let name = |n| folder.path().join(format!("a.log.{n}"));
+                let _ = fs::rename(name(older), name(older + 1));
+            }
+            fs::rename(&log, folder.path().join("a.log.1")).unwrap();
+        }
+    }
+    sent.extend(sent_within(&mut engine, 1000..60_000));
+    assert_eq!(sent.len(), expected.len());
+    assert!(sent == expected, "something came early");
+}
+
+#[test]
+fn after_a_kill_what_shares_a_time_with_a_doubtful_batch_waits_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("a.log");
+    let _ = settings(folder.path());
+    let path = folder.path().join("agent.toml");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, format!("{text}format = \"rfc3339\"\n")).unwrap();
+    let settings =
+        config::load(&path).unwrap_or_else(|problems| panic!("{}", problems.render(false)));
+    let line = |second: u32, n: usize| format!("2026-11-23T06:41:{second:02}Z line {n}\n");
+    let mut before = engine(&settings, State::default());
+    fs::write(&log, [line(1, 0), line(2, 1)].concat()).unwrap();
+    let calls = (0..20).flat_map(|turn| before.step(at(turn * 100)).calls);
+    assert!(
+        calls
+            .into_iter()
+            .any(|call| matches!(call.what, What::Put { .. }))
+    );
+    let mut engine = engine(&settings, before.books.state);
+    append(&log, &[line(2, 2), line(3, 3)].concat());
+
+    let (mut put, mut read_back) = (Vec::new(), false);
+    for now in (0..60_000).step_by(100) {
+        for call in engine.step(at(now)).calls {
+            let answer = match &call.what {
+                What::Put { body, .. } => {
+                    let body = String::from_utf8(body.to_vec()).unwrap();
+                    put.extend((0..4).filter(|n| body.contains(&format!("line {n}"))));
+                    Answer::Put(Ok(RejectedInfo::default()))
+                }
+                // Nothing of it has arrived.
+                What::ReadBack { .. } => {
+                    assert!(put.is_empty(), "{put:?}");
+                    read_back = true;
+                    Answer::Events(Ok(Vec::new()))
+                }
+                _ => Answer::Made(Ok(())),
+            };
+            engine.answer(call.id, answer, at(now));
+        }
+    }
+    assert!(read_back);
+    assert_eq!(put, [0, 1, 2, 3]);
 }

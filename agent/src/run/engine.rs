@@ -1,62 +1,99 @@
 //! The engine's thread: steps, and between them whatever came in.
 
-use std::sync::mpsc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc::UnboundedSender;
 
 use super::Ended;
 use super::inbox::{Inbox, Message};
 use super::keeper::Work;
 use super::pulse::Pulse;
-use crate::clock::Now;
+use super::zone::HostZone;
+use crate::clock::{Now, ServiceClock, host};
 use crate::pipeline::{Engine, Notice};
+use crate::target::Target;
 
-/// Monotonic time since the agent began, and the host's clock.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Clock {
-    pub(super) begin: Instant,
-}
+/// The host's clock, and the service's time as far as it is known.
+#[derive(Debug, Clone)]
+pub(super) struct Clock(Arc<Mutex<ServiceClock>>);
 
 impl Clock {
-    pub(super) fn now(self) -> Now {
-        let unix = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        Now {
-            monotonic: self.begin.elapsed(),
-            unix_ms: i64::try_from(unix.as_millis()).unwrap_or(i64::MAX),
-        }
+    pub(super) fn new() -> Self {
+        Self(Arc::new(Mutex::new(ServiceClock::unknown())))
     }
+
+    /// By the host's clock.
+    pub(super) fn now(&self) -> Now {
+        host::now()
+    }
+
+    /// By the service's, as far as that is known.
+    pub(super) fn service_now(&self) -> Now {
+        self.lock().correct(self.now())
+    }
+
+    fn know(&self, known: ServiceClock) {
+        *self.lock() = known;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ServiceClock> {
+        // A panic elsewhere leaves nothing half-done in here.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Where what the engine wants done goes.
+pub(super) struct Outside<T: Fn(Notice)> {
+    /// To the ledger, and from there to the service.
+    pub(super) steps: mpsc::Sender<Work>,
+    /// The service is asked for its time, by one of its streams.
+    pub(super) asks: UnboundedSender<Arc<Target>>,
+    /// To the operator.
+    pub(super) tell: T,
 }
 
 /// The engine on its thread, until it has drained or the drain's limit has passed.
 pub(super) fn drive(
     mut engine: Engine,
-    clock: Clock,
+    clock: &Clock,
     inbox: &Inbox,
-    steps: &mpsc::Sender<Work>,
+    outside: &Outside<impl Fn(Notice)>,
     mut drain: Duration,
     pulse: &Pulse,
-    tell: impl Fn(Notice),
 ) -> Ended {
+    let Outside { steps, asks, tell } = outside;
+    engine.await_time();
+    let mut zone = HostZone::new(clock.now().monotonic);
     let mut limit: Option<Instant> = None;
     loop {
-        let step = engine.step(clock.now());
+        let now = clock.now();
+        let changed = zone.as_mut().and_then(|zone| zone.changed(now.monotonic));
+        if let Some(zone) = changed {
+            engine.set_host_zone(&zone);
+        }
+        let step = engine.step(now);
         let again = step.again;
         if !step.is_empty() && steps.send(Work::Step(step)).is_err() {
             return Ended::CutShort;
         }
-        engine.notices().into_iter().for_each(&tell);
+        engine.notices().into_iter().for_each(tell);
+        if let Some(target) = engine.asks_time() {
+            // Without a receiver the agent is being stopped.
+            let _ = asks.send(target);
+        }
         let mut wait = match again {
             true => Duration::ZERO,
             false => engine.next().saturating_sub(clock.now().monotonic),
         };
         if let Some(limit) = limit {
-            if engine.drained() {
-                return Ended::Drained;
-            }
             let left = limit.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Ended::CutShort;
+            if engine.drained() || left.is_zero() {
+                engine.last_notices().into_iter().for_each(tell);
+                return match engine.drained() && engine.left_bytes() == 0 {
+                    true => Ended::Drained,
+                    false => Ended::CutShort,
+                };
             }
             wait = wait.min(left);
         }
@@ -64,7 +101,11 @@ pub(super) fn drive(
             let now = clock.now();
             match message {
                 Message::Answer(id, answer) => engine.answer(id, answer, now),
-                Message::Clock(ahead_ms) => engine.clock_ahead(ahead_ms),
+                Message::Time(told) => {
+                    engine.hear(told, now);
+                    clock.know(engine.clock());
+                }
+                Message::AskedTime(told) => engine.time_answered(told, now),
                 Message::Ledger(trouble) => engine.ledger_trouble(trouble),
                 Message::Report(reply) => {
                     // Who asked may have gone.

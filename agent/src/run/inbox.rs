@@ -3,6 +3,7 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::clock::Told;
 use crate::config::Settings;
 use crate::pipeline::OpenError;
 use crate::ship::{Answer, CallId};
@@ -12,8 +13,10 @@ use crate::status::Status;
 pub(super) enum Message {
     /// The service answered.
     Answer(CallId, Answer),
-    /// By how many milliseconds this host's clock is ahead of the service's.
-    Clock(i64),
+    /// What an answer told of the service's time.
+    Time(Told),
+    /// What became of the question for it.
+    AskedTime(Told),
     /// The ledger can't be written (`Some`), or can be again.
     Ledger(Option<String>),
     /// Somebody asks how things stand.

@@ -81,13 +81,13 @@ impl Metering {
         match (self.meter.get(), wanted) {
             (Some(meter), wanted) => meter.reconfigure(wanted)?,
             (None, Some(wanted)) => {
-                let (clock, inbox) = (self.clock, Arc::clone(&self.inbox));
+                let (clock, inbox) = (self.clock.clone(), Arc::clone(&self.inbox));
                 let base = Base {
                     access: self.access.clone(),
                     state_dir: self.state_dir.clone(),
                     host: self.host.clone(),
                     search: Search::from_environment(self.instance_id.clone()),
-                    clock: move || clock.now(),
+                    clock: move || clock.service_now(),
                     report: move || report(&inbox),
                 };
                 let _ = self.meter.set(Meter::start(wanted, base)?);

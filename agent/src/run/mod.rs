@@ -16,6 +16,7 @@ mod pace;
 mod pulse;
 mod reload;
 mod start;
+mod zone;
 
 use std::future::Future;
 use std::io;
@@ -23,7 +24,7 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::sync::{Notify, oneshot, watch};
@@ -42,7 +43,7 @@ use crate::status::socket::Socket;
 use crate::status::{Cost, Status};
 use crate::tail::Survey;
 
-use engine::Clock;
+use engine::{Clock, Outside};
 use inbox::{Inbox, Message};
 use keeper::Keeper;
 use metering::Metering;
@@ -145,9 +146,7 @@ async fn serve(
     let mut begun = begin::open_ledger(settings, &host, log)?;
     let access = Access::find(&settings.aws).await?;
     let logs = Rc::new(access.logs()?);
-    let clock = Clock {
-        begin: Instant::now(),
-    };
+    let clock = Clock::new();
     let bell = Arc::clone(&inbox);
     let mut engine = Engine::open(
         settings,
@@ -186,6 +185,12 @@ async fn serve(
     let (driven, notices) = (Arc::clone(&inbox), unbounded_channel());
     let told = notices.0;
     let (drain, beating) = (settings.ship.drain, Arc::clone(&pulse));
+    let (asks, asked) = unbounded_channel();
+    let hearing = Arc::clone(&inbox);
+    access
+        .time()
+        .listen(move |told| hearing.push(Message::Time(told)));
+    let ticking = clock.clone();
     let driving = thread::Builder::new()
         .name("engine".into())
         .spawn(move || {
@@ -193,7 +198,8 @@ async fn serve(
                 // The one who tells goes last.
                 let _ = told.send(notice);
             };
-            let outcome = engine::drive(engine, clock, &driven, &steps, drain, &beating, tell);
+            let outside = Outside { steps, asks, tell };
+            let outcome = engine::drive(engine, &ticking, &driven, &outside, drain, &beating);
             let _ = end.send(outcome);
         })?;
 
@@ -219,7 +225,9 @@ async fn serve(
         }
         Err(error) => log.say(Level::Warning, &chain(&error)),
     }
+    let (asking, heard) = (Rc::clone(&logs), Arc::clone(&inbox));
     tokio::task::spawn_local(network::perform(logs, outgoing, Arc::clone(&inbox)));
+    tokio::task::spawn_local(network::ask_time(asking, asked, heard));
     let drained = Rc::clone(&metering).drain(wishes.stopping.clone(), current.subscribe());
     let drained = tokio::task::spawn_local(drained);
     let mut notices = notices.1;
@@ -265,6 +273,9 @@ fn tell(log: &Log, notice: &Notice) {
     match notice {
         Notice::Trouble { subject, message } => log.trouble(Level::Warning, subject, message),
         Notice::Cleared { subject } => log.cleared(subject),
+        Notice::Lost { subject, message } => {
+            log.say(Level::Warning, &format!("{subject}: {message}"));
+        }
     }
 }
 

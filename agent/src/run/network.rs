@@ -9,6 +9,7 @@ use super::inbox::{Inbox, Message};
 use super::keeper::Outgoing;
 use crate::aws::Logs;
 use crate::ship::{Answer, What};
+use crate::target::Target;
 
 /// Performs calls as they come, several at a time, until the engine and the keeper are gone.
 pub(super) async fn perform(
@@ -34,10 +35,19 @@ pub(super) async fn perform(
                 // The engine answers these itself.
                 What::Recall { .. } => Answer::Events(Ok(Vec::new())),
             };
-            if let Some(ahead_ms) = logs.clock_ahead_ms() {
-                inbox.push(Message::Clock(ahead_ms));
-            }
             inbox.push(Message::Answer(call.id, answer));
         });
+    }
+}
+
+/// Asks the service for its time whenever the engine has to know it.
+pub(super) async fn ask_time(
+    logs: Rc<Logs>,
+    mut asks: UnboundedReceiver<Arc<Target>>,
+    inbox: Arc<Inbox>,
+) {
+    while let Some(target) = asks.recv().await {
+        let told = logs.ask_time(&target).await;
+        inbox.push(Message::AskedTime(told));
     }
 }

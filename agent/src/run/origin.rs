@@ -239,7 +239,7 @@ impl Watched {
 /// The settings, or what is wrong with them in the log.
 fn told(log: &Log, which: &str, read: Result<Settings, Problems>) -> Option<Settings> {
     read.map_err(|problems| {
-        log.trouble(
+        log.trouble_in_lines(
             Level::Error,
             SUBJECT,
             &format!(

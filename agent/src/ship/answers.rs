@@ -95,7 +95,7 @@ impl Shipping {
         job.phase = Phase::Ready;
         // What a doubtful batch is looked for must be visible then, and so must be what could be taken for it.
         let visible = now + self.limits.settle;
-        let rivals: Vec<BatchId> = job.rivals.iter().copied().collect();
+        let neighbours: Vec<BatchId> = job.neighbours.iter().copied().collect();
         let tried = Tried::Put {
             single: job.piece_len() == 1,
             proven: lane.proven,
@@ -144,6 +144,7 @@ impl Shipping {
                 }
                 Action::Done => job.landed(RejectedInfo::default()),
                 // Others of this target may go well, and then it is this event.
+                Action::Hold if failure.kind == FailureKind::Invalid && job.postpone() => {}
                 Action::Hold if failure.kind == FailureKind::Invalid => {
                     job.held = true;
                     job.not_before = now + self.random.about(HOLD_MIN);
@@ -160,13 +161,13 @@ impl Shipping {
                 }
             },
         }
-        for rival in rivals {
-            if let Some(rival) = self
+        for neighbour in neighbours {
+            if let Some(neighbour) = self
                 .jobs
-                .get_mut(&rival)
-                .filter(|rival| rival.is_doubtful())
+                .get_mut(&neighbour)
+                .filter(|neighbour| neighbour.is_doubtful())
             {
-                rival.not_before = rival.not_before.max(visible);
+                neighbour.not_before = neighbour.not_before.max(visible);
             }
         }
         self.settle(id)
@@ -243,18 +244,18 @@ impl Shipping {
             return None;
         }
         let job = self.jobs.remove(&id)?;
-        for rival in &job.rivals {
-            if let Some(rival) = self.jobs.get_mut(rival) {
-                rival.rivals.remove(&id);
+        for neighbour in &job.neighbours {
+            if let Some(neighbour) = self.jobs.get_mut(neighbour) {
+                neighbour.neighbours.remove(&id);
             }
         }
         let rejected = job.rejected_events();
         self.counters.rejected_events += rejected as u64;
         self.counters.shipped_events += (job.batch.events.len() - rejected) as u64;
         if let Some(lane) = self.lanes.get_mut(&job.batch.target) {
-            lane.jobs -= 1;
+            lane.jobs.remove(&id);
             // A lane without batches has nothing to tell, and targets come and go with files.
-            if lane.jobs == 0 {
+            if lane.jobs.is_empty() {
                 self.lanes.remove(&job.batch.target);
             }
         }

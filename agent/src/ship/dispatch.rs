@@ -65,23 +65,12 @@ impl Shipping {
         let Some(lane) = self.lanes.get(&job.batch.target) else {
             return Next::Wait;
         };
-        let mut rivals = job
-            .rivals
-            .iter()
-            .filter_map(|id| Some((*id, self.jobs.get(id)?)));
         match &job.phase {
             Phase::Sending => Next::Wait,
             Phase::Doubt(doubt) => match doubt.step {
                 Step::Ask(_) => Next::Ask(job.not_before),
                 Step::Reading | Step::Asked(_) => Next::Wait,
-                // Nothing that could be taken for ours may move while it is counted; of two doubtful ones the older goes first.
-                Step::Settle
-                    if rivals.any(|(other, rival)| {
-                        rival.is_sending() || (rival.is_doubtful() && other < id)
-                    }) =>
-                {
-                    Next::Wait
-                }
+                Step::Settle if self.is_stirred(id, job) => Next::Wait,
                 Step::Settle => Next::Call(job.not_before),
             },
             Phase::Ready => {
@@ -96,9 +85,7 @@ impl Shipping {
                     };
                 }
                 // While a target refuses, one batch at a time tries.
-                if rivals.any(|(_, rival)| rival.is_doubtful())
-                    || (lane.holds > 0 && lane.sending > 0)
-                {
+                if self.waits(id, job) || (lane.holds > 0 && lane.sending > 0) {
                     return Next::Wait;
                 }
                 Next::Call(job.not_before.max(lane.not_before))
@@ -149,6 +136,7 @@ impl Shipping {
             _ => {
                 let body = job.piece_body();
                 job.phase = Phase::Sending;
+                job.held = false;
                 lane.sending += 1;
                 self.counters.puts += 1;
                 self.counters.put_bytes += body.len() as u64;

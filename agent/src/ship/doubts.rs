@@ -1,4 +1,4 @@
-//! Doubtful batches: who could be taken for whom, and what the stream and the ledger tell of them.
+//! Doubtful batches: what the stream and the ledger tell of them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use super::answers::{AGAIN_MAX, HOLD_MIN};
 use super::complaints::Subject;
 use super::decide::{Action, Tried, decide};
 use super::job::{Phase, Step};
-use super::resolve::{self, Match};
+use super::resolve;
 use super::{Settled, Shipping};
 use crate::account::BatchId;
 use crate::aws::Failure;
@@ -20,6 +20,7 @@ fn permissions(class: GroupClass) -> &'static str {
         GroupClass::Standard => {
             "logs:GetLogEvents; if the group is of class INFREQUENT_ACCESS, logs:StartQuery and logs:GetQueryResults"
         }
+        GroupClass::Essentials => "logs:GetLogEvents, logs:StartQuery and logs:GetQueryResults",
         GroupClass::InfrequentAccess => "logs:StartQuery and logs:GetQueryResults",
     }
 }
@@ -32,36 +33,6 @@ impl Shipping {
             return;
         };
         job.enter_doubt(not_before);
-        let target = Arc::clone(&job.batch.target);
-        let others: Vec<BatchId> = self
-            .jobs
-            .iter()
-            .filter(|(other, job)| **other != id && job.batch.target == target)
-            .map(|(id, _)| *id)
-            .collect();
-        for other in others {
-            self.find_rivalry(id, other);
-        }
-    }
-
-    /// Notes it if the two have events that could be taken for each other.
-    pub(super) fn find_rivalry(&mut self, one: BatchId, other: BatchId) {
-        let (Some(a), Some(b)) = (self.jobs.get(&one), self.jobs.get(&other)) else {
-            return;
-        };
-        let apart = a.last_ms < b.first_ms || b.last_ms < a.first_ms;
-        if one == other || a.rivals.contains(&other) || apart {
-            return;
-        }
-        let by = if a.by == Match::Exact { b.by } else { a.by };
-        if resolve::share_events(&a.batch, &b.batch, by) {
-            self.jobs
-                .entry(one)
-                .and_modify(|job| _ = job.rivals.insert(other));
-            self.jobs
-                .entry(other)
-                .and_modify(|job| _ = job.rivals.insert(one));
-        }
     }
 
     pub(super) fn read_back(
@@ -160,9 +131,9 @@ impl Shipping {
         let job = self.jobs.get(&id)?;
         // What the ledger does not know yet: landed pieces of batches that are not settled as a whole, this one among them.
         let unsettled = job
-            .rivals
+            .neighbours
             .iter()
-            .filter_map(|rival| self.jobs.get(rival))
+            .filter_map(|neighbour| self.jobs.get(neighbour))
             .chain([job]);
         let landed: Vec<(i64, String)> = unsettled
             .flat_map(|job| {

@@ -10,6 +10,9 @@ use crate::account::{BatchId, Fate, Part, Rejected};
 use crate::aws::RejectedInfo;
 use crate::batch::Batch;
 
+/// So many single events are refused one after another before it is taken for the target's fault.
+const REFUSALS_MAX: usize = 8;
+
 /// Which events of a batch a request is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Events {
@@ -37,8 +40,10 @@ pub(super) struct Job {
     pub(super) announced: bool,
     /// Whether it waits for a person.
     pub(super) held: bool,
-    /// Batches of the same stream with an event that could be taken for one of ours, since one of the two is doubtful.
-    pub(super) rivals: BTreeSet<BatchId>,
+    /// Events that were refused, each sent by itself, while nobody knew whether others are taken.
+    refusals: usize,
+    /// Batches of the same stream whose windows of time meet ours.
+    pub(super) neighbours: BTreeSet<BatchId>,
     rejected: Vec<(u32, Rejected)>,
 }
 
@@ -84,7 +89,8 @@ impl Job {
             attempts: 0,
             announced: false,
             held: false,
-            rivals: BTreeSet::new(),
+            refusals: 0,
+            neighbours: BTreeSet::new(),
             rejected: Vec::new(),
         }
     }
@@ -155,6 +161,21 @@ impl Job {
         if !missing.is_empty() {
             self.work.push(Events::Some(missing));
         }
+    }
+
+    /// Whether it may have an event within this window of time, both ends included.
+    pub(super) fn meets(&self, first_ms: i64, last_ms: i64) -> bool {
+        self.first_ms <= last_ms && first_ms <= self.last_ms
+    }
+
+    /// The next piece, a single event, was refused: the others go first, since one that is taken proves that it is this event. False if there are
+    /// none that were not refused as well, or if that was tried often enough.
+    pub(super) fn postpone(&mut self) -> bool {
+        if let Some(piece) = self.work.pop() {
+            self.work.insert(0, piece);
+        }
+        self.refusals += 1;
+        self.refusals < self.work.len().min(REFUSALS_MAX)
     }
 
     /// Halves the next piece.
@@ -294,7 +315,7 @@ pub(super) struct Lane {
     /// Puts under way.
     pub(super) sending: usize,
     /// Batches that are not settled.
-    pub(super) jobs: usize,
+    pub(super) jobs: BTreeSet<BatchId>,
     /// Not earlier than that (monotonic).
     pub(super) not_before: Duration,
     /// Refusals in a row that a person has to look at.

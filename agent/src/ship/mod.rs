@@ -4,9 +4,10 @@
 //! **Exactly once.** A put that fails in a way that leaves open whether it landed (time-out, reset, 5xx, crash) makes its batch
 //! *doubtful*. A doubtful batch is never sent again before its stream was read back: after [`Limits::settle`], because
 //! CloudWatch Logs shows events with a delay, over the batch's own window of time. What of it stands there, and is not known to be of other
-//! batches, has landed; only what is missing is sent. Other batches go on meanwhile, except those with an event
-//! that could be taken for one of the doubtful batch (same time, same message): these wait, so that nothing moves
-//! while it is counted.
+//! batches, has landed; only what is missing is sent. Other batches go on meanwhile, except those of the same stream that share a time
+//! with it: these wait, so that nothing moves while it is counted.
+//!
+//! **In order.** Of batches of one stream whose windows of time meet, the later one waits until the earlier one is settled (see `order`).
 //!
 //! **Nothing is given up** because of an outage, a missing permission or a wrong name: the batch waits, a [`Complaint`] says so, and the
 //! file is the buffer. Only an event that is refused alone, by a target that takes others, is rejected.
@@ -22,6 +23,7 @@ mod depth;
 mod dispatch;
 mod doubts;
 mod job;
+mod order;
 mod resolve;
 
 use std::collections::{BTreeMap, HashMap};
@@ -169,8 +171,11 @@ impl Shipping {
     /// Whether another batch could leave soon. If not, lines are better left in their files, or to gather in open batches.
     #[must_use]
     pub fn room(&self) -> bool {
-        let waiting = self.jobs.values().filter(|job| {
-            matches!(job.phase, Phase::Ready) && !job.held && !self.is_held(&job.batch.target)
+        let waiting = self.jobs.iter().filter(|(id, job)| {
+            matches!(job.phase, Phase::Ready)
+                && !job.held
+                && !self.is_held(&job.batch.target)
+                && !self.waits(**id, job)
         });
         waiting.count() + self.in_flight <= self.window()
     }
@@ -180,13 +185,12 @@ impl Shipping {
         self.gate.window().min(self.depth.calls())
     }
 
-    /// Whether it makes sense to read on for this target. Not while it refuses what it has, or can't be read back where it has to be:
-    /// its lines would take memory from the others.
+    /// Whether it makes sense to read on for this target. Not while it refuses what it has, can't be read back where it has to be, or has
+    /// much that waits its turn: its lines would take memory from the others.
     #[must_use]
     pub fn takes(&self, target: &Target) -> bool {
-        self.lanes
-            .get(target)
-            .is_none_or(|lane| lane.holds == 0 && !lane.blind)
+        let fine = |lane: &Lane| lane.holds == 0 && !lane.blind;
+        self.lanes.get(target).is_none_or(fine) && !self.is_stuffed(target)
     }
 
     /// Batches that are not settled.
@@ -237,25 +241,6 @@ impl Shipping {
         }
         for job in self.jobs.values_mut().filter(|job| !job.is_doubtful()) {
             job.not_before = job.not_before.min(now.monotonic);
-        }
-    }
-
-    fn insert(&mut self, job: Job) {
-        let id = job.batch.id;
-        self.lanes
-            .entry(Arc::clone(&job.batch.target))
-            .or_default()
-            .jobs += 1;
-        let target = Arc::clone(&job.batch.target);
-        self.jobs.insert(id, job);
-        let doubtful: Vec<BatchId> = self
-            .jobs
-            .iter()
-            .filter(|(_, other)| other.is_doubtful() && other.batch.target == target)
-            .map(|(id, _)| *id)
-            .collect();
-        for other in doubtful {
-            self.find_rivalry(id, other);
         }
     }
 

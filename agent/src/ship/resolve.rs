@@ -3,8 +3,7 @@
 //! Lines may be equal, to the millisecond, within a batch and between batches. So it is counted how often each stands in the
 //! stream, how many of these are known to be others', and the rest is taken for ours.
 
-use std::collections::{HashMap, HashSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::collections::HashMap;
 
 use crate::batch::{Batch, Entry};
 
@@ -56,19 +55,6 @@ pub(super) fn missing<'a>(
     missing
 }
 
-/// Whether the two have an event that could be taken for the other's.
-pub(super) fn share_events(one: &Batch, other: &Batch, by: Match) -> bool {
-    let prints: HashSet<u64> = one
-        .events
-        .iter()
-        .map(|entry| print(one, entry, by))
-        .collect();
-    other
-        .events
-        .iter()
-        .any(|entry| prints.contains(&print(other, entry, by)))
-}
-
 /// The time and message of an event.
 pub(super) fn event(batch: &Batch, index: u32) -> (i64, String) {
     let entry = batch.events[index as usize];
@@ -80,15 +66,6 @@ pub(super) fn event(batch: &Batch, index: u32) -> (i64, String) {
 fn key(batch: &Batch, index: u32, by: Match) -> (i64, String) {
     let (unix_ms, message) = event(batch, index);
     (if by == Match::Exact { unix_ms } else { 0 }, message)
-}
-
-fn print(batch: &Batch, entry: &Entry, by: Match) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    if by == Match::Exact {
-        entry.unix_ms.hash(&mut hasher);
-    }
-    message_json(batch, entry).hash(&mut hasher);
-    hasher.finish()
 }
 
 /// The message as the JSON string that stands in the body.
@@ -161,18 +138,6 @@ mod tests {
             missing(&batch, &[0, 1, 2], Match::Exact, &stream, []),
             [0, 1, 2]
         );
-    }
-
-    #[test]
-    fn batches_are_told_apart_by_their_events() {
-        let one = batch(0, &[(1, "a"), (2, "b")]);
-        assert!(share_events(&one, &batch(1, &[(2, "b")]), Match::Exact));
-        assert!(!share_events(
-            &one,
-            &batch(1, &[(2, "a"), (1, "b")]),
-            Match::Exact
-        ));
-        assert!(share_events(&one, &batch(1, &[(2, "a")]), Match::Message));
     }
 
     proptest! {

@@ -79,20 +79,124 @@ fn an_equal_line_of_an_earlier_batch_is_not_taken_for_this_one() {
 }
 
 #[test]
-fn an_equal_line_that_is_under_way_is_awaited_before_anything_is_counted() {
-    for lost in [Fault::LostBefore, Fault::LostAfter { visible_ms: 4000 }] {
-        for other in [
-            Fault::None,
-            Fault::LostBefore,
-            Fault::LostAfter { visible_ms: 4999 },
-        ] {
-            let (first, mut faults) = settled_in();
-            // The third one goes well and shows that the service is there: the stream could be read.
-            faults.extend([(lost, 10), (other, 7000), (Fault::None, 20)]);
-            let plans = ["a", "a", "b"].map(|line| plan(0, 1000, &[(5, line)]));
-            run(std::iter::once(first).chain(plans).collect(), faults);
+fn what_shares_a_time_with_a_doubtful_batch_waits_until_it_is_settled() {
+    for lost in [Fault::LostBefore, Fault::LostAfter { visible_ms: 4999 }] {
+        let (first, mut faults) = settled_in();
+        faults.push((lost, 10));
+        // Equal lines, so that they could be taken for each other, and others; a window that only touches the doubtful one's.
+        let plans = [[(5, "a")], [(5, "a")], [(5, "b")], [(6, "c")]];
+        let plans = plans.map(|events| plan(0, 1000, &events));
+        let mut world = World::new(std::iter::once(first).chain(plans).collect());
+        let mut faults = faults.into_iter();
+        while world.settled[1].is_none() {
+            world.turn(&mut faults, &[]);
+            assert!(world.settled[2].is_none() && world.settled[3].is_none());
         }
+        assert!(world.settled[4].is_some(), "nobody waits without need");
+        world.run(faults.collect(), &[]);
+        world.assert_all_at_rest_once();
+        world.assert_in_order();
     }
+}
+
+#[test]
+fn of_two_batches_that_share_a_time_the_second_waits_for_the_firsts_answer() {
+    let (first, mut faults) = settled_in();
+    // The first one travels for long, and the others would overtake it.
+    faults.push((Fault::None, 800));
+    let plans = vec![
+        first,
+        plan(0, 1000, &[(4, "a"), (5, "a")]),
+        plan(0, 1000, &[(5, "b"), (6, "b")]),
+        plan(0, 1000, &[(6, "c")]),
+        plan(0, 1000, &[(7, "d")]),
+        plan(1, 1000, &[(5, "e")]),
+    ];
+    let mut world = World::new(plans);
+    let mut faults = faults.into_iter();
+    while world.settled[1].is_none() {
+        world.turn(&mut faults, &[]);
+        assert!(world.settled[2].is_none() && world.settled[3].is_none());
+    }
+    assert!(world.settled[4].is_some() && world.settled[5].is_some());
+    world.run(faults.collect(), &[]);
+    world.assert_all_at_rest_once();
+    world.assert_in_order();
+}
+
+#[test]
+fn a_stream_that_waits_for_its_turn_takes_no_room_from_others_and_little_memory() {
+    let target = target("a");
+    let now = Now {
+        monotonic: Duration::ZERO,
+        unix_ms: 0,
+    };
+    let mut shipping = Shipping::new(Limits::default(), 1);
+    let line = "x".repeat(100_000);
+    let full: Vec<(i64, &str)> = (0..10).map(|_| (5, &*line)).collect();
+    let mut offered = 0;
+    while shipping.takes(&target) {
+        assert!(
+            shipping.room(),
+            "what waits for its turn can't leave anyhow"
+        );
+        shipping.offer(batch_for(&target, offered, &full));
+        shipping.due(now);
+        offered += 1;
+    }
+    assert_eq!(shipping.in_flight(), 1);
+    assert!((3..=4).contains(&offered), "{offered}");
+    assert!(!shipping.is_free(&target, 0, 5) && !shipping.is_free(&target, 5, 9));
+    assert!(shipping.is_free(&target, 6, 9) && shipping.is_free(&target, 0, 4));
+    assert!(shipping.is_free(&testing::target("b"), 5, 5));
+}
+
+#[test]
+fn halves_go_in_order_and_what_follows_waits_for_all_of_them() {
+    let lines = ["1", "2", POISON, "3", "4", "5"].map(|line| (5, line));
+    let (first, mut faults) = settled_in();
+    // The whole, its halves, and so on, one of which is lost on its way, and one taken in part.
+    faults.extend([
+        (Fault::None, 10),
+        (Fault::None, 300),
+        (Fault::LostBefore, 10),
+        (Fault::None, 10),
+        (
+            Fault::Prefix {
+                events: 1,
+                visible_ms: 100,
+            },
+            10,
+        ),
+    ]);
+    let plans = vec![first, plan(0, 1000, &lines), plan(0, 1000, &[(5, "6")])];
+    let world = run(plans, faults);
+    world.assert_in_order();
+}
+
+#[test]
+fn a_first_line_that_is_refused_is_told_from_the_others_by_its_own_batch() {
+    let lines = [POISON, "1", "2"].map(|line| (5, line));
+    let world = run(
+        vec![plan(0, 0, &lines), plan(0, 0, &[(5, "3")])],
+        Vec::new(),
+    );
+    world.assert_in_order();
+    assert!(
+        world.now_ms < 1000,
+        "nothing had to be waited for: {}",
+        world.now_ms
+    );
+}
+
+#[test]
+fn a_batch_of_nothing_but_refused_lines_does_not_hold_back_what_shows_that_it_is_they() {
+    let lines = [(5, POISON); 3];
+    let world = run(
+        vec![plan(0, 0, &lines), plan(0, 0, &[(5, "1")])],
+        Vec::new(),
+    );
+    assert!(world.now_ms < 20_000, "{}", world.now_ms);
 }
 
 #[test]
@@ -116,7 +220,7 @@ fn other_batches_of_the_stream_go_on_while_one_is_doubtful() {
     let mut world = World::new(vec![
         first,
         plan(0, 1000, &[(5, "a")]),
-        plan(0, 1500, &[(5, "b")]),
+        plan(0, 1500, &[(6, "a")]),
     ]);
     let mut faults = faults.into_iter();
     while world.settled[2].is_none() {
@@ -326,6 +430,7 @@ fn an_account_with_too_many_streams_holds_only_what_needs_a_new_one() {
     assert_eq!(shipping.due(now).len(), 1, "the other one leaves at once");
 }
 
+/// Faults as the service may have them. Of a request that fails it has taken all, nothing, or the beginning.
 fn fault() -> impl Strategy<Value = (Fault, u64)> {
     let visible = 0..SETTLE_MS;
     let fault = prop_oneof![
@@ -334,7 +439,7 @@ fn fault() -> impl Strategy<Value = (Fault, u64)> {
         2 => Just(Fault::NotSent),
         3 => Just(Fault::LostBefore),
         4 => visible.clone().prop_map(|visible_ms| Fault::LostAfter { visible_ms }),
-        2 => visible.prop_map(|visible_ms| Fault::Half { visible_ms }),
+        2 => (0..6_usize, visible).prop_map(|(events, visible_ms)| Fault::Prefix { events, visible_ms }),
         1 => Just(Fault::Service),
         1 => (0..3000_u64).prop_map(|retry_after_ms| Fault::Throttled { retry_after_ms }),
         1 => Just(Fault::Aborted),
@@ -342,6 +447,13 @@ fn fault() -> impl Strategy<Value = (Fault, u64)> {
         1 => Just(Fault::Other),
     ];
     (fault, prop_oneof![3 => 1..100_u64, 1 => 1..10_000_u64])
+}
+
+/// These, and requests of which every second event is taken.
+fn any_fault() -> impl Strategy<Value = (Fault, u64)> {
+    let half = (0..SETTLE_MS, 1..100_u64)
+        .prop_map(|(visible_ms, took_ms)| (Fault::Half { visible_ms }, took_ms));
+    prop_oneof![12 => fault(), 1 => half]
 }
 
 fn plans() -> impl Strategy<Value = Vec<Plan>> {
@@ -359,6 +471,7 @@ fn plans() -> impl Strategy<Value = Vec<Plan>> {
         events,
     });
     prop::collection::vec(plan, 1..14).prop_map(|mut plans| {
+        plans.sort_by_key(|plan: &Plan| plan.offered_ms);
         // Something good goes to each stream, so that a poisoned line is found out in the end.
         plans.extend((0..2).map(|stream| Plan {
             stream,
@@ -376,11 +489,25 @@ proptest! {
     #[test]
     fn every_event_is_at_rest_exactly_once(
         plans in plans(),
+        faults in prop::collection::vec(any_fault(), 0..60),
+        crashes in prop::collection::vec(1..80_usize, 0..4),
+    ) {
+        let mut world = World::new(plans);
+        world.run(faults, &crashes);
+        world.assert_all_at_rest_once();
+    }
+
+    /// Whatever the service does, however calls overtake each other, and whenever the agent crashes: events of one time arrive in the
+    /// order in which they were offered.
+    #[test]
+    fn events_of_one_time_arrive_in_order(
+        plans in plans(),
         faults in prop::collection::vec(fault(), 0..60),
         crashes in prop::collection::vec(1..80_usize, 0..4),
     ) {
         let mut world = World::new(plans);
         world.run(faults, &crashes);
         world.assert_all_at_rest_once();
+        world.assert_in_order();
     }
 }

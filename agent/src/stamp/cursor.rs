@@ -110,6 +110,18 @@ impl<'t> Cursor<'t> {
         Some(nanosecond)
     }
 
+    /// Up to three digits as milliseconds, or more as a fraction; in nanoseconds.
+    pub(super) fn milliseconds(&mut self) -> Option<u32> {
+        let from = self.at;
+        let fraction = self.fraction()?;
+        let place = match self.at - from {
+            1 => 100,
+            2 => 10,
+            _ => 1,
+        };
+        Some(fraction / place)
+    }
+
     /// `+0000`, `+00:00`, `+00` or `Z`, in seconds.
     pub(super) fn offset(&mut self) -> Option<i32> {
         let sign = match self.peek(0)? {

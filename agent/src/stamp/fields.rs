@@ -143,6 +143,7 @@ impl Cursor<'_> {
                 let number = self.exactly(usize::from(*digits))? as u32;
                 fields.nanosecond = number * 10_u32.pow(9 - u32::from(*digits));
             }
+            Item::Milliseconds => fields.nanosecond = self.milliseconds()?,
             Item::OptionalFraction => {
                 if matches!(self.peek(0), Some(b'.' | b',')) && self.digit(1).is_some() {
                     self.at += 1;

@@ -16,6 +16,7 @@ use super::syntax::{self, Item};
 /// | `%H` `%I` `%p` | the hour; that of half a day, with AM or PM |
 /// | `%M` `%S` | the minute, the second; 60 is a leap second |
 /// | `%f` `%3f` `%L` `%.f` | the fraction: any digits; three digits, both; with its point or comma, or nothing |
+/// | `:%f` | behind a colon, up to three digits are a number of milliseconds: `:7` is 7 ms |
 /// | `%z` `%?z` | `+0000`, `+00:00`, `+00` or `Z`; the same or nothing |
 /// | `%Z` | a zone's short name |
 /// | `%s` `%Q` | since 1970: seconds, ten digits; milliseconds, thirteen digits |
@@ -182,6 +183,7 @@ impl Lead {
                 | Item::Minute
                 | Item::Second
                 | Item::Fraction(_)
+                | Item::Milliseconds
                 | Item::Epoch
                 | Item::EpochMs,
             ) => Self::Digit,

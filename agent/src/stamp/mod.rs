@@ -51,6 +51,8 @@ pub enum Origin {
 pub struct Stamper {
     format: Option<Arc<Format>>,
     zone: Zone,
+    /// By how much the clock that writes the stamps is ahead of that of reading; not less than zero.
+    ahead_ms: i64,
     found: Option<Found>,
     previous: Option<Previous>,
 }
@@ -81,9 +83,22 @@ impl Stamper {
         Self {
             format,
             zone: Zone::new(zone),
+            ahead_ms: 0,
             found: None,
             previous: None,
         }
+    }
+
+    /// The host's clock, which stamps are written by, is so far ahead of the one that times of reading are by.
+    #[inline]
+    pub fn set_ahead(&mut self, ahead_ms: i64) {
+        self.ahead_ms = ahead_ms.max(0);
+    }
+
+    /// Another zone is meant from now on by stamps that name none.
+    pub fn set_zone(&mut self, zone: jiff::tz::TimeZone) {
+        self.zone = Zone::new(zone);
+        self.found = None;
     }
 
     /// When the event happened; `read_ms` is when it was read, in milliseconds since 1970-01-01 UTC.
@@ -92,7 +107,7 @@ impl Stamper {
         let text = message.as_bytes();
         if let Some(found) = &self.found
             && found.is_at(text, found.column)
-            && found.resolved.holds(read_ms)
+            && found.resolved.holds(read_ms, self.ahead_ms)
         {
             return self.own(found.resolved.unix_ms, read_ms);
         }
@@ -171,7 +186,7 @@ impl Stamper {
         if let Some(found) = &mut self.found
             && found.way == index
             && found.is_at(text, column)
-            && found.resolved.holds(read_ms)
+            && found.resolved.holds(read_ms, self.ahead_ms)
         {
             found.column = column;
             return Some(found.resolved.unix_ms);
@@ -179,7 +194,10 @@ impl Stamper {
         let reading = fields::read(&way.items, text, column)?;
         let near = Near {
             read_ms,
-            previous_ms: self.previous.map(|previous| previous.unix_ms),
+            ahead_ms: self.ahead_ms,
+            previous: self
+                .previous
+                .map(|previous| (previous.unix_ms, previous.read_ms)),
         };
         let resolved = resolve::resolve(&reading.fields, text, &mut self.zone, near)?;
         let mut seen = self.found.take().map_or_else(Vec::new, |found| found.seen);

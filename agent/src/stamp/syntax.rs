@@ -50,6 +50,8 @@ pub(super) enum Item {
     /// Of so many digits, or of any number.
     Fraction(Option<u8>),
     OptionalFraction,
+    /// Behind a colon: not a fraction, but a number of milliseconds, as programs write it that put no zeros in front.
+    Milliseconds,
     Offset,
     OptionalOffset,
     ZoneName,
@@ -147,6 +149,12 @@ fn expand(directive: &str, column: usize, items: &mut Vec<Item>) -> Result<(), F
             }
         },
     };
+    let item = match (item, items.last()) {
+        (Item::Fraction(None), Some(Item::Literal(before))) if before.ends_with(b":") => {
+            Item::Milliseconds
+        }
+        (item, _) => item,
+    };
     once(items, &item, directive, column)?;
     items.push(item);
     Ok(())
@@ -180,7 +188,7 @@ fn once(items: &[Item], item: &Item, directive: &str, column: usize) -> Result<(
         Item::Half => Some("the half of the day"),
         Item::Minute => Some("the minute"),
         Item::Second => Some("the second"),
-        Item::Fraction(_) | Item::OptionalFraction => Some("the fraction"),
+        Item::Fraction(_) | Item::OptionalFraction | Item::Milliseconds => Some("the fraction"),
         Item::Offset | Item::OptionalOffset | Item::ZoneName => Some("the zone"),
         Item::Epoch | Item::EpochMs => Some("the time since 1970"),
     };

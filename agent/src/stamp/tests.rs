@@ -215,8 +215,8 @@ fn without_a_year_it_is_the_one_around_the_time_of_reading() {
         ),
         (
             "2026-11-23T06:00:00Z",
-            "Dec 20 00:00:00",
-            "2026-12-20T00:00:00Z",
+            "Nov 24 07:00:00",
+            "2026-11-24T07:00:00Z",
         ),
         (
             "2026-11-23T06:00:00Z",
@@ -226,8 +226,13 @@ fn without_a_year_it_is_the_one_around_the_time_of_reading() {
         // So far ahead is not believed.
         (
             "2026-11-23T06:00:00Z",
-            "Dec 31 00:00:00",
-            "2025-12-31T00:00:00Z",
+            "Nov 24 10:00:00",
+            "2025-11-24T10:00:00Z",
+        ),
+        (
+            "2026-11-30T06:00:00Z",
+            "Dec 10 06:00:00",
+            "2025-12-10T06:00:00Z",
         ),
         (
             "2028-03-01T00:00:00Z",
@@ -237,7 +242,7 @@ fn without_a_year_it_is_the_one_around_the_time_of_reading() {
         (
             "2028-02-20T00:00:00Z",
             "Feb 29 12:00:00",
-            "2028-02-29T12:00:00Z",
+            "2024-02-29T12:00:00Z",
         ),
         (
             "2027-03-01T00:00:00Z",
@@ -305,6 +310,85 @@ fn the_hour_that_comes_twice_is_the_first_until_time_would_go_back() {
         "the same bytes as before"
     );
     assert_eq!(at("2026-10-25 03:00:00"), ms("2026-10-25T02:00:00Z"));
+}
+
+/// Nobody wrote anything while the hour passed for the first time.
+#[test]
+fn after_a_quiet_first_pass_the_time_of_reading_tells_which_of_the_two_hours_it_is() {
+    let second_ms = ms("2026-10-25T01:30:00Z");
+    let mut live = stamper("%F %T", berlin());
+    let _ = live.stamp("2026-10-25 01:50:00", ms("2026-10-24T23:50:00Z"));
+    assert_eq!(
+        live.stamp("2026-10-25 02:30:00", second_ms + 200),
+        own(second_ms)
+    );
+    assert_eq!(
+        live.stamp("2026-10-25 02:30:00", second_ms + 900),
+        own(second_ms),
+        "the same second"
+    );
+    let mut first = stamper("%F %T", berlin());
+    assert_eq!(
+        first.stamp("2026-10-25 02:30:00", second_ms + 200),
+        own(second_ms),
+        "nothing before"
+    );
+    let mut early = stamper("%F %T", berlin());
+    let _ = early.stamp("2026-10-25 01:50:00", ms("2026-10-24T23:50:00Z"));
+    let first_ms = second_ms - 3_600_000;
+    assert_eq!(
+        early.stamp("2026-10-25 02:30:00", first_ms + 200),
+        own(first_ms)
+    );
+    assert_eq!(
+        early.stamp("2026-10-25 02:30:00", second_ms + 200),
+        own(second_ms),
+        "the same bytes an hour later"
+    );
+}
+
+#[test]
+fn a_clock_that_is_known_to_be_ahead_does_not_make_a_stamp_last_years() {
+    let mut stamper = preset("syslog");
+    stamper.set_ahead(15 * 86_400_000);
+    assert_eq!(
+        stamper.stamp("Dec 15 06:00:00 x", ms("2026-11-30T06:00:00Z")),
+        own(ms("2026-12-15T06:00:00Z"))
+    );
+    stamper.set_ahead(0);
+    assert_eq!(
+        stamper.stamp("Dec 15 06:00:00 x", ms("2026-11-30T06:00:00Z")),
+        own(ms("2025-12-15T06:00:00Z"))
+    );
+}
+
+#[test]
+fn another_zone_is_meant_from_the_next_line_on() {
+    let mut stamper = stamper("%F %T", TimeZone::UTC);
+    let (line, utc_ms) = ("2026-11-23 06:00:11 x", ms("2026-11-23T06:00:11Z"));
+    assert_eq!(stamper.stamp(line, READ_MS), own(utc_ms));
+    stamper.set_zone(berlin());
+    assert_eq!(stamper.stamp(line, READ_MS), own(utc_ms - 3_600_000));
+}
+
+#[test]
+fn behind_a_colon_stand_milliseconds_without_zeros_in_front() {
+    let mut stamper = stamper("^%F %T:%f", TimeZone::UTC);
+    let second_ms = ms("2026-11-23T06:00:11Z");
+    for (text, ms) in [
+        ("2026-11-23 06:00:11:7 x", 7),
+        ("2026-11-23 06:00:11:11 x", 11),
+        ("2026-11-23 06:00:11:110 x", 110),
+        ("2026-11-23 06:00:11:011 x", 11),
+        ("2026-11-23 06:00:11:110999 x", 110),
+    ] {
+        assert_eq!(stamper.stamp(text, READ_MS), own(second_ms + ms), "{text}");
+    }
+    let mut point = self::stamper("^%F %T.%f", TimeZone::UTC);
+    assert_eq!(
+        point.stamp("2026-11-23 06:00:11.11 x", READ_MS),
+        own(second_ms + 110)
+    );
 }
 
 #[test]
@@ -598,7 +682,7 @@ proptest! {
     #[test]
     fn the_year_is_found_again(
         second in 4_000_000_000_i64..8_000_000_000,
-        behind_s in -30 * 86_400_i64..330 * 86_400,
+        behind_s in -26 * 3_600_i64..330 * 86_400,
         zone in proptest::sample::select(zones()),
     ) {
         let at = Timestamp::from_second(second).unwrap();

@@ -16,7 +16,7 @@ pub fn of_ledger(peeked: &Peeked, now_ms: i64) -> Status {
             format!("the ledger is damaged: {damage}; the next start sets it aside and goes on with what is certain")
         })
         .collect();
-    Status::new(
+    let mut status = Status::new(
         peeked
             .instance_id
             .clone()
@@ -26,7 +26,9 @@ pub fn of_ledger(peeked: &Peeked, now_ms: i64) -> Status {
         files(state),
         gone(state),
         complaints,
-    )
+    );
+    status.judge(state);
+    status
 }
 
 /// Each generation that is followed, without what only a running agent knows.

@@ -1,13 +1,15 @@
 //! `status.sock` in the state directory: whoever connects is sent one JSON document, and that is all.
+//!
+//! Of very many files a report is long. It is written piece by piece while it is made, on a thread of its own, so that the document is never in memory
+//! as a whole and no line waits for its reader. A document that breaks off is none, so a report is whole, or its reader is told that it is not.
 
 use std::future::Future;
-use std::io::{self, Read};
+use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::io::AsyncWriteExt;
 use tokio::net::UnixListener;
 
 use super::Status;
@@ -15,8 +17,12 @@ use super::Status;
 /// The socket's name in the state directory.
 pub const NAME: &str = "status.sock";
 
-/// For a reader that does not read, or an agent that does not answer.
+/// For a reader that does not read, or an agent that does not answer: so long it may take to go on.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// For all of it, so that a reader that goes on by single bytes does not keep others from asking for ever.
+const LONGEST: Duration = Duration::from_secs(60);
+/// The document is written in pieces of this size.
+const PIECE_BYTES: usize = 64 * 1024;
 
 /// The socket of a running agent. It is removed when this is dropped.
 #[derive(Debug)]
@@ -52,21 +58,50 @@ impl Socket {
     /// between. Never ends by itself.
     pub async fn serve<F: Future<Output = Option<Status>>>(self, report: impl Fn() -> F) {
         loop {
-            let Ok((mut stream, _)) = self.listener.accept().await else {
+            let Ok((stream, _)) = self.listener.accept().await else {
                 // Out of descriptors: the next one may find some again.
                 tokio::time::sleep(PATIENCE).await;
                 continue;
             };
-            let answer = async {
-                if let Some(status) = report().await {
-                    stream.write_all(status.to_json().as_bytes()).await?;
-                    stream.write_all(b"\n").await?;
-                }
-                stream.shutdown().await
+            let Ok(Some(status)) = tokio::time::timeout(PATIENCE, report()).await else {
+                continue;
+            };
+            let Ok(stream) = stream.into_std() else {
+                continue;
             };
             // A reader that went away is nobody's problem.
-            let _ = tokio::time::timeout(PATIENCE, answer).await;
+            let _ = tokio::task::spawn_blocking(move || send(stream, &status)).await;
         }
+    }
+}
+
+/// Writes the document, as far as its reader takes it in time.
+fn send(stream: UnixStream, status: &Status) -> io::Result<()> {
+    stream.set_nonblocking(false)?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let until = Instant::now() + LONGEST;
+    let mut out = BufWriter::with_capacity(PIECE_BYTES, Bounded { stream, until });
+    serde_json::to_writer(&mut out, status)?;
+    out.write_all(b"\n")?;
+    out.flush()
+}
+
+/// A stream that is given up at an instant.
+struct Bounded {
+    stream: UnixStream,
+    until: Instant,
+}
+
+impl Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match Instant::now() < self.until {
+            true => self.stream.write(bytes),
+            false => Err(io::ErrorKind::TimedOut.into()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
     }
 }
 
@@ -110,8 +145,9 @@ pub fn ask(state_dir: &Path) -> Result<Option<Status>, AskError> {
         .and_then(|()| stream.read_to_string(&mut text));
     match read {
         Err(source) => Err(AskError::Silent { path, source }),
-        Ok(_) => match serde_json::from_str(&text) {
+        Ok(bytes) => match serde_json::from_str(&text) {
             Ok(status) => Ok(Some(status)),
+            Err(error) if error.is_eof() && bytes > 0 => Err(AskError::Cut { path, bytes }),
             Err(source) => Err(AskError::Garbled { path, source }),
         },
     }
@@ -133,6 +169,17 @@ pub enum AskError {
         path: PathBuf,
         /// What happened.
         source: io::Error,
+    },
+    /// An answer that breaks off.
+    #[error(
+        "the answer of the agent at {} breaks off after {bytes} bytes: it has ended meanwhile, or this host is very busy; try again",
+        path.display()
+    )]
+    Cut {
+        /// The socket.
+        path: PathBuf,
+        /// How much came.
+        bytes: usize,
     },
     /// An answer that this version does not understand.
     #[error("the agent at {} answers in a way unknown to this version: use the binary that runs", path.display())]

@@ -92,7 +92,7 @@ fn the_text_says_where_every_byte_is_and_why() {
     let mut status = status(vec![file], Some(running));
     status
         .complaints
-        .push("no credentials\nattach a role".into());
+        .push("no credentials; attach a role".into());
     assert_eq!(
         human(&status),
         "\
@@ -114,9 +114,40 @@ bytes: 1284 seen = 1050 shipped + 100 filtered + 90 rejected + 40 lost + 4 pendi
   rejected: 90 too_old
   lost: 40 deleted
 
-! no credentials
-  attach a role"
+! no credentials; attach a role"
     );
+}
+
+/// Whoever may make a file in a folder that is watched gives it a name, and the name goes into streams and complaints.
+#[test]
+fn no_name_is_obeyed_by_a_terminal_or_passes_for_a_line_of_the_report() {
+    let evil = "/a\n/b  #1  0  0  0  0  0  0\x1b[2J\u{9b}2J\u{202e}\u{200b}";
+    let mut file = file(evil, account(5, &[], 5));
+    file.last_error = Some(evil.into());
+    file.group = evil.into();
+    let mut status = status(vec![file], Some(Running::default()));
+    status.complaints.push(evil.into());
+    status.instance_id = evil.into();
+    status.metrics = Some(Metering {
+        namespace: evil.into(),
+        last_error: Some(evil.into()),
+        dropped: [(evil.to_owned(), 1)].into(),
+        ..Metering::default()
+    });
+    let text = human(&status);
+    let harmful = |text: &str| {
+        text.replace('\n', "")
+            .contains(diagnostics::terminal::is_harmful)
+    };
+    assert!(!harmful(&text), "{text:?}");
+    assert!(
+        !text.lines().any(|line| line.trim_start().starts_with("/b")),
+        "{text}"
+    );
+    assert!(text.contains(r"/a\n/b"), "{text}");
+    let document = diagnostics::terminal::json(&status.to_json()).into_owned();
+    assert!(!harmful(&document), "{document:?}");
+    assert_eq!(serde_json::from_str::<Status>(&document).unwrap(), status);
 }
 
 #[test]
@@ -223,4 +254,58 @@ metrics to CWAgent, each 1 min 0 s: measured 40 s ago
     assert!(text.ends_with(metrics), "{text}");
     let json: Status = serde_json::from_str(&status.to_json()).unwrap();
     assert_eq!(json, status);
+}
+
+/// What is said of so many files does not fit into any buffer between the two.
+#[test]
+fn a_report_of_very_many_files_is_whole() {
+    const FILES: u64 = 100_000;
+    let directory = tempfile::tempdir().unwrap();
+    let files = (0..FILES).map(|number| FileStatus {
+        generation: number,
+        ..file(
+            &format!("/var/log/some/application-{number}.log"),
+            account(number, &[(Fate::Shipped, number)], 0),
+        )
+    });
+    let sent = status(files.collect(), Some(Running::default()));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let answer = runtime.block_on(async {
+        let socket = Socket::open(directory.path()).unwrap();
+        let path = directory.path().to_owned();
+        let asking = tokio::task::spawn_blocking(move || ask(&path));
+        tokio::select! {
+            () = socket.serve(|| async { Some(sent.clone()) }) => unreachable!("it never ends"),
+            answer = asking => answer.unwrap(),
+        }
+    });
+    let got = answer.unwrap().unwrap();
+    assert!(got == sent, "{} files", got.files.len());
+    let text = human(&got);
+    assert_eq!(
+        text.matches("/var/log/some/application-").count() as u64,
+        2 * FILES
+    );
+}
+
+#[test]
+fn a_report_that_breaks_off_is_told_as_such() {
+    let directory = tempfile::tempdir().unwrap();
+    let listener =
+        std::os::unix::net::UnixListener::bind(directory.path().join(socket::NAME)).unwrap();
+    let document = status(vec![file("/a", account(5, &[], 5))], None).to_json();
+    let half = document[..document.len() / 2].to_owned();
+    let cut = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        std::io::Write::write_all(&mut stream, half.as_bytes()).unwrap();
+    });
+    let answer = ask(directory.path());
+    cut.join().unwrap();
+    let Err(error @ AskError::Cut { .. }) = answer else {
+        panic!("{answer:?}");
+    };
+    assert!(error.to_string().contains("breaks off after"), "{error}");
 }

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use diagnostics::terminal::inline;
+
 use super::{Account, Cost, FileStatus, Metering, Running, Status, sum};
 
 /// The report in lines for a terminal: the agent, its files, the sum, and what goes wrong.
@@ -21,13 +23,17 @@ pub fn human(status: &Status) -> String {
     }
     for complaint in &status.complaints {
         // Writing to a String can't fail.
-        let _ = write!(text, "\n\n! {}", complaint.replace('\n', "\n  "));
+        let _ = write!(text, "\n\n! {}", inline(complaint));
     }
     text
 }
 
 fn heading(status: &Status) -> String {
-    let who = format!("baker-agent {} on {}", status.version, status.instance_id);
+    let who = format!(
+        "baker-agent {} on {}",
+        inline(&status.version),
+        inline(&status.instance_id)
+    );
     match &status.running {
         None => format!("{who}: not running; this is its ledger's account"),
         Some(running) => format!("{who}: {}", running_text(running)),
@@ -112,7 +118,7 @@ fn row(file: &FileStatus) -> [String; 8] {
     let account = &file.account;
     let ended = if file.ended { " (ended)" } else { "" };
     [
-        format!("{}{ended}", file.path),
+        format!("{}{ended}", inline(&file.path)),
         format!("#{}", file.generation),
         account.seen_bytes.to_string(),
         account.shipped_bytes.to_string(),
@@ -124,12 +130,17 @@ fn row(file: &FileStatus) -> [String; 8] {
 }
 
 fn notes(file: &FileStatus) -> Vec<String> {
-    let mut notes = vec![format!("to {} {}", file.group, file.stream)];
+    let mut notes = vec![format!(
+        "to {} {}",
+        inline(&file.group),
+        inline(&file.stream)
+    )];
     notes.extend(reasons(&file.account));
     if let Some(ms) = file.oldest_unshipped_ms {
         notes.push(format!("oldest line under way: {}", age(ms)));
     }
-    notes.extend(file.last_error.as_ref().map(|error| format!("! {error}")));
+    let error = file.last_error.as_ref();
+    notes.extend(error.map(|error| format!("! {}", inline(error))));
     notes
 }
 
@@ -148,7 +159,7 @@ fn listed(by: &BTreeMap<String, u64>) -> Option<String> {
     let parts: Vec<String> = by
         .iter()
         .filter(|(_, bytes)| **bytes > 0)
-        .map(|(reason, bytes)| format!("{bytes} {reason}"))
+        .map(|(reason, bytes)| format!("{bytes} {}", inline(reason)))
         .collect();
     (!parts.is_empty()).then(|| parts.join(", "))
 }
@@ -192,7 +203,7 @@ fn metering(metrics: &Metering, now_ms: i64) -> String {
     };
     let mut text = format!(
         "metrics to {}, {each}: {measured}\n{} sent in {}",
-        metrics.namespace,
+        inline(&metrics.namespace),
         counted(metrics.sent, "datum").replace("datums", "data"),
         counted(metrics.requests, "request"),
     );
@@ -214,7 +225,7 @@ fn metering(metrics: &Metering, now_ms: i64) -> String {
         let _ = write!(text, "\n  dropped: {dropped}");
     }
     if let Some(error) = &metrics.last_error {
-        let _ = write!(text, "\n  ! {error}");
+        let _ = write!(text, "\n  ! {}", inline(error));
     }
     text
 }

@@ -1,23 +1,24 @@
 //! Names that appeared beside a followed file: its moved generation, a copy in the making, or a whole generation that
 //! came and went between two looks.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use nix::errno::Errno;
-
+use super::compare::{self, Agreement, COMPARED_BYTES_MAX};
 use super::files::Files;
 use super::generation::{Source, State};
-use super::identity::{begins_with, head_of};
+use super::identity::Beginning;
+use super::looking::Begin;
 use super::reading::head_stands;
 use super::rotation::{self, Packing, Ranked};
-use super::siblings::{Content, Sibling, is_prefix_of};
+use super::siblings::{Content, Contents, Sibling, Soon, is_prefix_of};
 use super::slot::Copying;
 use super::source;
 use super::truncation::Copy;
+use super::unpack;
 use crate::account::{GenerationId, Identity, Lost};
 use crate::discover::stat::{FileTime, Node, Stat};
 
@@ -57,6 +58,7 @@ impl Files {
                     stat,
                     rank: reading.rank,
                     packing: reading.packing,
+                    links: self.links_of(index),
                 };
                 if let Some(owner) = self.owner(&sibling) {
                     let id = owner.id;
@@ -103,7 +105,7 @@ impl Files {
         if self.ensure_open(id).is_err() {
             return true;
         }
-        let Ok(copy) = source::open(path) else {
+        let Ok(copy) = source::open(path, self.links_of(index)) else {
             return true;
         };
         let Some(original) = self.generations.get(&id).and_then(|g| g.file()) else {
@@ -117,13 +119,13 @@ impl Files {
         };
         if let Some(Some(slot)) = self.slots.get_mut(index) {
             slot.copied = Some(stat.node);
-            slot.copying = Some(Copying {
+            slot.copying = Some(Box::new(Copying {
                 copy,
                 size: stat.size,
                 grew_at: now,
                 since: now,
                 whole_since: None,
-            });
+            }));
             self.copying.insert(index);
         }
         true
@@ -197,28 +199,31 @@ impl Files {
             .iter()
             .map(|sibling| (sibling.path.clone(), sibling.stat.node))
             .collect();
+        let mut judged: BTreeSet<(Node, FileTime)> = siblings
+            .iter()
+            .map(|sibling| (sibling.stat.node, sibling.stat.modified))
+            .filter(|judged| slot.judged.contains(judged))
+            .collect();
+        let mut undecided = BTreeSet::new();
+        for sibling in &siblings {
+            match self.is_known(index, sibling) {
+                Soon::Now(false) => {}
+                Soon::Now(true) => _ = judged.insert((sibling.stat.node, sibling.stat.modified)),
+                Soon::Later => _ = undecided.insert(sibling.stat.node),
+            }
+        }
+        let Some(slot) = self.slots[index].as_ref() else {
+            return;
+        };
         let is_rotated = |sibling: &Sibling| {
             self.owner(sibling)
                 .filter(|generation| generation.slot == index && generation.state != State::Live)
                 .map(|generation| generation.id)
         };
-        let mut judged: HashSet<(Node, FileTime)> = siblings
-            .iter()
-            .map(|sibling| (sibling.stat.node, sibling.stat.modified))
-            .filter(|judged| slot.judged.contains(judged))
-            .collect();
-        for sibling in &siblings {
-            if self.is_packed_known(index, sibling) {
-                judged.insert((sibling.stat.node, sibling.stat.modified));
-            }
-        }
         let is_past = |sibling: &Sibling| {
             let node = sibling.stat.node;
-            slot.past.iter().any(|past| {
-                past.node == node
-                    && (sibling.begins_with(past.head)
-                        || (past.size == 0 && sibling.stat.size == 0))
-            }) || judged.contains(&(node, sibling.stat.modified))
+            judged.contains(&(node, sibling.stat.modified))
+                || slot.past.iter().any(|past| past.is(sibling))
         };
         let left_at = siblings
             .iter()
@@ -244,6 +249,7 @@ impl Files {
             })
             .map(|(_, sibling)| sibling)
             .filter(|sibling| !matches!(sibling.packing, Some(Packing::Unreadable(_))))
+            .filter(|sibling| !undecided.contains(&sibling.stat.node))
             .filter(|sibling| self.owner(sibling).is_none())
             .filter(|sibling| slot.copied != Some(sibling.stat.node))
             .filter(|sibling| !live.is_some_and(|live| sibling.is_plain_copy_of(live)))
@@ -279,13 +285,30 @@ impl Files {
             slot.judged = judged;
         }
         let any = !missed.is_empty();
+        let mut waits = !undecided.is_empty();
         for sibling in missed {
-            self.adopt_missed(index, &sibling, now);
+            waits |= self.adopt_missed(index, &sibling, now) == Adopted::Later;
         }
         if any {
             self.put_in_order(index);
         }
-        self.set_baseline(index);
+        if let Some(Some(slot)) = self.slots.get_mut(index) {
+            slot.waits = waits.then_some(left);
+        }
+        if !waits {
+            self.forget_unpacked(index);
+            self.set_baseline(index);
+        }
+    }
+
+    /// Looks again at the copies of a slot of which one has been looked through meanwhile.
+    pub(super) fn find_missed_on(&mut self, index: usize, now: Duration) {
+        let waits = self.slots[index]
+            .as_mut()
+            .and_then(|slot| slot.waits.take());
+        if let Some(left) = waits {
+            self.find_missed(index, left, now);
+        }
     }
 
     /// What was found late may be older than what is known to have been rotated away.
@@ -305,36 +328,72 @@ impl Files {
         }
     }
 
-    /// A packed copy of a generation that is followed or was.
-    fn is_packed_known(&self, index: usize, sibling: &Sibling) -> bool {
-        if sibling.packing != Some(Packing::Gzip) {
-            return false;
+    /// Whether a copy is one of a generation that is followed or was, though in another file. What was read of it may be more than what the
+    /// copy has, which was made before that.
+    fn is_known(&mut self, index: usize, sibling: &Sibling) -> Soon<bool> {
+        match sibling.packing {
+            Some(Packing::Gzip) => self.is_packed_known(index, sibling),
+            Some(Packing::Unreadable(_)) => Soon::Now(false),
+            None if self.by_node.contains_key(&sibling.stat.node) => Soon::Now(false),
+            None => {
+                let Ok((file, stat)) = sibling.open() else {
+                    return Soon::Now(false);
+                };
+                let is_of = |content: &Contents<'_>| {
+                    let (head, sums) = (content.head, content.sums);
+                    stat.size <= sums.to()
+                        && compare::compare(&file, stat.size, head, sums, COMPARED_BYTES_MAX)
+                            .is_ok_and(Agreement::tells)
+                };
+                Soon::Now(self.contents(index).iter().any(is_of))
+            }
         }
+    }
+
+    fn is_packed_known(&mut self, index: usize, sibling: &Sibling) -> Soon<bool> {
         let Some(slot) = self.slots[index].as_ref() else {
-            return false;
+            return Soon::Now(false);
         };
-        let detached = slot
-            .detached
-            .iter()
-            .filter_map(|id| self.generations.get(id));
-        let mut known = detached
-            .map(|generation| (generation.identity.head, generation.size))
-            .chain(slot.past.iter().map(|past| (past.head, past.size)))
-            .filter(|(head, _)| head.bytes > 0)
-            .peekable();
-        if known.peek().is_none() {
-            return false;
+        let judged = (sibling.stat.node, sibling.stat.modified);
+        if slot.judged.contains(&judged) || slot.was_there(sibling) {
+            return Soon::Now(true);
         }
-        let Some(content) = sibling.beginning() else {
-            return false;
+        let contents = self.contents(index);
+        let trailer = source::open(&sibling.path, sibling.links)
+            .ok()
+            .and_then(|file| unpack::trailer(&file, sibling.stat.size));
+        if let Some((crc, bytes)) = trailer
+            && contents
+                .iter()
+                .any(|content| content.sums.begins_with_all_of(bytes, crc))
+        {
+            return Soon::Now(true);
+        }
+        let beginning = sibling.beginning();
+        let may_be = |content: &Contents<'_>| {
+            let begins = |beginning| compare::may_be(beginning, content.head);
+            (content.head.bytes > 0 || !content.sums.is_empty())
+                && beginning.as_ref().is_none_or(begins)
         };
-        known
-            .filter(|&(head, _)| begins_with(&content, head))
-            .any(|(_, size)| sibling.packed_bytes_are(size))
+        if !contents.iter().any(may_be) {
+            return Soon::Now(false);
+        }
+        match self.unpacked(index, sibling) {
+            Soon::Later => Soon::Later,
+            Soon::Now(None) => Soon::Now(false),
+            Soon::Now(Some(unpacked)) => Soon::Now(self.contents(index).iter().any(|content| {
+                compare::compare_unpacked(&unpacked, content.head, content.sums).fits()
+            })),
+        }
     }
 
     /// A rotated copy that is a generation of its own, to be read whole.
-    pub(super) fn adopt_missed(&mut self, index: usize, sibling: &Sibling, now: Duration) {
+    pub(super) fn adopt_missed(
+        &mut self,
+        index: usize,
+        sibling: &Sibling,
+        now: Duration,
+    ) -> Adopted {
         if let Some(Packing::Unreadable(format)) = sibling.packing {
             self.trouble(
                 &sibling.path,
@@ -344,26 +403,33 @@ impl Files {
                     sibling.stat.size
                 ),
             );
-            return;
+            return Adopted::Now;
         }
-        let (path, file, content) = match self.open_wherever(index, sibling, now) {
+        let content = match sibling.packing {
+            None => None,
+            Some(_) => match self.unpacked(index, sibling) {
+                Soon::Later => return Adopted::Later,
+                Soon::Now(unpacked) => unpacked,
+            },
+        };
+        let (path, file, stat) = match self.open_wherever(index, sibling, now) {
             Ok(opened) => opened,
-            Err(error) if error.kind() == ErrorKind::NotFound => return,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Adopted::Now,
             Err(error) => {
-                let errno = error.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
                 let path = sibling.path.clone();
-                self.trouble(&path, super::looking::unreadable(errno));
-                return;
+                self.trouble(&path, super::looking::unopened(&error));
+                return Adopted::Now;
             }
         };
+        let content = content.map_or(Content::Plain(stat.size), Content::Packed);
         let beginning = match &content {
-            Content::Plain(_) => super::identity::beginning(&file).unwrap_or_default(),
-            Content::Packed(survey) => survey.beginning.clone(),
+            Content::Plain(_) => Beginning::of(&file).unwrap_or_default(),
+            Content::Packed(unpacked) => unpacked.beginning.clone(),
         };
         let identity = Identity {
             device: sibling.stat.node.0,
             inode: sibling.stat.node.1,
-            head: head_of(&beginning),
+            head: beginning.head(),
         };
         let (source, state) = match &content {
             Content::Plain(_) => (
@@ -372,7 +438,11 @@ impl Files {
             ),
             Content::Packed(_) => (Source::Gone, State::Final),
         };
-        let id = self.adopt(index, &path, source, state, identity, 0, false);
+        let id = self.adopt(index, &path, source, state, identity, Begin::At(0));
+        if let Some(generation) = self.generations.get_mut(&id) {
+            generation.modified = stat.modified;
+            generation.born_ns = source::born_ns(&file);
+        }
         if let Some(Some(slot)) = self.slots.get_mut(index) {
             slot.detached.push(id);
         }
@@ -389,5 +459,15 @@ impl Files {
                 self.take_over(id, copy, Lost::Unreadable, now);
             }
         }
+        Adopted::Now
     }
+}
+
+/// Whether a rotated copy was dealt with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Adopted {
+    /// It is followed, or there is a reason why it is not.
+    Now,
+    /// It has to be looked through first.
+    Later,
 }

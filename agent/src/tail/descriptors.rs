@@ -6,22 +6,22 @@ use std::path::Path;
 
 use nix::errno::Errno;
 
-use super::ReadError;
 use super::files::Files;
 use super::generation::{Source, State};
 use super::source;
+use super::{Links, ReadError};
 use crate::account::GenerationId;
 use crate::discover::stat::Stat;
 
 impl Files {
     /// Opens a file after making room for it.
-    pub(super) fn open_path(&mut self, path: &Path) -> io::Result<File> {
+    pub(super) fn open_path(&mut self, path: &Path, links: Links) -> io::Result<File> {
         self.make_room();
-        match source::open(path) {
+        match source::open(path, links) {
             // The process's own limit is lower than ours, or others used it up.
             Err(error) if error.raw_os_error() == Some(Errno::EMFILE as i32) => {
                 self.close_one();
-                source::open(path)
+                source::open(path, links)
             }
             other => other,
         }
@@ -51,8 +51,10 @@ impl Files {
             _ => return Ok(()),
         }
         let path = generation.path.clone();
+        let slot = generation.slot;
         let node = generation.node;
-        let opened = self.open_path(&path).and_then(|file| {
+        let links = self.links_of(slot);
+        let opened = self.open_path(&path, links).and_then(|file| {
             let stat = Stat::of_open(&file)?;
             Ok((file, stat))
         });

@@ -1,13 +1,20 @@
 //! Generations that do not stand at their path any more: rotated away or deleted, and perhaps still written to.
 
+use std::path::Path;
 use std::time::Duration;
 
+use super::Sight;
 use super::files::{ACTIVE, Files};
 use super::generation::{Source, State};
 use super::identity::HEAD_BYTES_MAX;
 use super::source;
 use crate::account::GenerationId;
 use crate::discover::stat::Stat;
+
+/// A file that was rotated away is looked at after this part of the time for which it has been quiet, ...
+const QUIET_LOOKS: u32 = 60;
+/// ... and at least so often, where nothing rings.
+const QUIET_LOOK_MAX: Duration = Duration::from_secs(60);
 
 impl Files {
     /// The generation does not stand at its slot's path any more. Its writer may go on.
@@ -38,10 +45,13 @@ impl Files {
     pub(super) fn look_at_detached(&mut self, everything: bool, now: Duration) {
         for id in self.detached_ids() {
             let due = self.generations.get(&id).is_some_and(|generation| {
-                everything
-                    || generation.suspect
+                let quiet = now.saturating_sub(generation.grew_at);
+                let pause = (quiet / QUIET_LOOKS).min(QUIET_LOOK_MAX);
+                generation.suspect
                     || !generation.is_drained()
-                    || now < generation.grew_at + ACTIVE
+                    || quiet < ACTIVE
+                    || self.written.contains(&generation.path)
+                    || (everything && now >= generation.looked_at + pause)
             });
             if due {
                 self.look_at_one_detached(id, now);
@@ -54,6 +64,7 @@ impl Files {
             return;
         };
         let suspect = std::mem::take(&mut generation.suspect);
+        generation.looked_at = now;
         let node = generation.node;
         let held = generation.is_open();
         let stat = match generation.file() {
@@ -69,6 +80,11 @@ impl Files {
         let Some(generation) = self.generations.get_mut(&id) else {
             return;
         };
+        if !held && other_file(generation.born_ns, &generation.path) {
+            // Nobody held the inode, and it was given to another file.
+            self.gone(id, now);
+            return;
+        }
         let deleted = stat.links == 0;
         if deleted != (generation.state == State::Detached { deleted: true }) {
             generation.state = State::Detached { deleted };
@@ -101,7 +117,19 @@ impl Files {
             }
             return;
         }
-        self.grow(id, stat.size, now);
+        let seen = self.seen_bytes(id, stat);
+        self.grow(id, seen, now);
+        if let Some(generation) = self.generations.get_mut(&id)
+            && generation.modified != stat.modified
+        {
+            generation.modified = stat.modified;
+            generation.unprinted = true;
+            if generation.is_drained()
+                && let Some(print) = self.print(id)
+            {
+                self.sights.push(Sight::Printed { id, print });
+            }
+        }
     }
 
     /// A detached file was truncated: its writer still held it. What was written since is one more generation.
@@ -110,12 +138,14 @@ impl Files {
             return;
         };
         let (index, state, path) = (generation.slot, generation.state, generation.path.clone());
+        let stat = generation.file().and_then(|file| Stat::of_open(file).ok());
+        let kept = stat.and_then(|stat| self.kept(id, stat));
         let file = self.close(id, Source::Gone);
         self.gone(id, now);
         let Some(file) = file else {
             return;
         };
-        let Some(new) = self.begin_anew(index, &path, file, state, 0, now) else {
+        let Some(new) = self.begin_anew(index, &path, file, state, kept, now) else {
             return;
         };
         self.aside.insert(new);
@@ -139,4 +169,9 @@ impl Files {
         self.moved(id, &path);
         Some(stat)
     }
+}
+
+/// Whether the file at the path was made at another time than the one that stood there.
+fn other_file(born_ns: Option<i64>, path: &Path) -> bool {
+    born_ns.is_some_and(|then| source::born_ns_at(path).is_some_and(|now| now != then))
 }

@@ -1,12 +1,13 @@
 //! Which paths are looked at now: what rang, and the turns of busy directories.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Duration;
 
 use super::files::{ACTIVE, Files};
 use super::rotation;
+use super::turns::Turn;
 use crate::discover::directories::DirectoryId;
 use crate::discover::watch::Rung;
 
@@ -54,41 +55,49 @@ impl Files {
     pub(super) fn look_at_directories(
         &mut self,
         rung: &Rung,
-        everything: bool,
-        tick: bool,
+        turn: &Turn,
         first: bool,
         now: Duration,
     ) {
         for path in &rung.paths {
             if let Some(&slot) = self.by_path.get(path) {
                 self.due.push(slot);
+                self.heard.insert(slot);
+                self.unheard.remove(&slot);
             }
         }
-        let mut rung_directories: HashSet<DirectoryId> = HashSet::new();
+        self.heard_all = rung.everything;
+        if rung.everything {
+            self.unheard.clear();
+        }
+        let mut rung_directories: BTreeSet<DirectoryId> = BTreeSet::new();
         for path in &rung.paths {
             let within = path
                 .parent()
                 .and_then(|parent| self.directories.find(parent));
             rung_directories.extend(within.into_iter().chain(self.directories.find(path)));
         }
+        for &id in &rung_directories {
+            if self.directories.rang(id, now) {
+                // Looked at in turns until it is watched again, and all of it in each poll.
+                self.hasten_members(id, now);
+            }
+        }
+        let mut due = rung_directories;
+        due.extend(&turn.directories);
+        due.extend(&turn.hot);
+        due.extend(&turn.cooled);
         let mut relisted = first;
-        for id in self.directories.ids() {
-            let rang = rung_directories.contains(&id);
-            let hot = tick && self.directories.is_hot(id, now);
-            let unattended = self.directories.is_unattended(id, now);
-            if rang {
-                self.directories.rang(id, now);
-            }
-            if everything || rang || hot || unattended {
-                relisted |= self.refresh(id, now) && self.walked.contains(&id);
-            }
-            if unattended {
-                // It is watched again: what happened before that did not ring.
-                self.due
-                    .extend(self.members.get(&id).into_iter().flat_map(|m| &m.slots));
-            } else if hot && !everything {
-                self.busy_slots(id, now);
-            }
+        for id in due {
+            relisted |= self.refresh(id, now) && self.walked.contains(&id);
+        }
+        for &id in &turn.hot {
+            self.busy_slots(id, now);
+        }
+        for &id in &turn.cooled {
+            // It is watched again: what happened before that did not ring.
+            self.due_members(id);
+            self.directories.cool(id);
         }
         if relisted {
             self.follow(first, now);
@@ -97,6 +106,7 @@ impl Files {
 
     /// Lists a directory if it changed, and notes the names to look at. True if the listing differs.
     pub(super) fn refresh(&mut self, id: DirectoryId, now: Duration) -> bool {
+        let told = self.directories.tells(id, now);
         let refreshed = self.directories.refresh(id, now);
         let Some(directory) = self.directories.get(id) else {
             return false;
@@ -112,6 +122,30 @@ impl Files {
         match refreshed.unlisted {
             Some(message) => self.trouble(&path, message),
             None => self.clear(&path),
+        }
+        if refreshed.moved {
+            for below in self.directories.below(&path) {
+                self.directory_looks.plan(below, now);
+                self.due_members(below);
+            }
+        }
+        if refreshed.moved || refreshed.rewatched {
+            self.due_members(id);
+        }
+        if told && !self.directories.tells(id, now) {
+            self.hasten_members(id, now);
+        }
+        self.plan_directory(id, now);
+        for name in refreshed.fresh.iter().chain(&refreshed.gone) {
+            // Another directory may stand there now.
+            if let Some(below) = self.directories.find(&path.join(name)) {
+                self.directory_looks.plan(below, now);
+            }
+        }
+        for name in refreshed.gone {
+            if let Some(&slot) = self.by_path.get(&path.join(&name)) {
+                self.due.push(slot);
+            }
         }
         for name in refreshed.fresh {
             for reading in rotation::readings(name.as_bytes()) {

@@ -5,9 +5,11 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::identity::{Anchor, begins_with};
+use super::checksums::Checksums;
+use super::compare::{Agreement, COMPARED_BYTES_MAX, compare};
+use super::identity::Anchor;
 use super::source::Gzip;
-use crate::account::{GenerationId, Head, Identity, Span};
+use crate::account::{GenerationId, Head, Identity, Print, Span};
 use crate::discover::stat::{FileTime, Node};
 
 /// Where its bytes are.
@@ -32,6 +34,17 @@ pub(super) enum State {
     Final,
 }
 
+/// What is known of a file that did not grow but has another time of its last write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rewritten {
+    /// There is no such file.
+    No,
+    /// Nothing tells whether it was written or only touched. inotify may, until then.
+    Untold(FileTime, Duration),
+    /// It was written, and this was first seen then.
+    Perhaps(FileTime, Duration),
+}
+
 /// One generation.
 #[derive(Debug)]
 pub(super) struct Generation {
@@ -41,8 +54,12 @@ pub(super) struct Generation {
     /// Where its bytes are now, as far as is known.
     pub(super) path: PathBuf,
     pub(super) identity: Identity,
-    /// The head before it last grew: a copy that was made meanwhile may hold no more.
-    pub(super) shorter_head: Head,
+    /// When its file was made, where that can be believed.
+    pub(super) born_ns: Option<i64>,
+    /// Of what was read of it.
+    pub(super) sums: Checksums,
+    /// The ledger does not know of it yet what is known here: its checksums, or the times of its file.
+    pub(super) unprinted: bool,
     /// A head that was compared with the file, and the checksum of its bytes.
     pub(super) checked_head: Cell<Option<(Head, u32)>>,
     /// The file that its bytes are in now: its own, or a copy.
@@ -52,11 +69,20 @@ pub(super) struct Generation {
     /// One past the last byte that was ever seen.
     pub(super) size: u64,
     pub(super) consumed: u64,
+    /// The time of the last write that goes with its size.
     pub(super) modified: FileTime,
+    /// Whether it may have been written anew with the bytes that it had.
+    pub(super) rewritten: Rewritten,
     pub(super) anchor: Anchor,
     /// When it last grew.
     pub(super) grew_at: Duration,
+    /// When its file was last looked at, once it did not stand at its path any more.
+    pub(super) looked_at: Duration,
+    /// When it was last asked whether anybody can write to it, having no name.
+    pub(super) asked_at: Duration,
     pub(super) ended: bool,
+    /// Its file had no name when it ended.
+    pub(super) deleted: bool,
     /// It was to be forgotten, but tells what is newer.
     pub(super) kept: bool,
     /// Something does not fit: look closely.
@@ -66,11 +92,42 @@ pub(super) struct Generation {
 }
 
 impl Generation {
-    /// Whether content begins as this generation does.
-    pub(super) fn is_begun_by(&self, content: &[u8]) -> bool {
-        [self.identity.head, self.shorter_head]
-            .into_iter()
-            .any(|head| head.bytes > 0 && begins_with(content, head))
+    /// One past the last byte that was read of it.
+    pub(super) fn read_to(&self) -> u64 {
+        self.sums.to().max(self.anchor.end()).max(self.consumed)
+    }
+
+    /// Compares an open file of this length with what was read of it.
+    pub(super) fn compare(&self, file: &File, bytes: u64) -> std::io::Result<Agreement> {
+        compare(
+            file,
+            bytes,
+            self.identity.head,
+            &self.sums,
+            COMPARED_BYTES_MAX,
+        )
+    }
+
+    /// Whether content of this length, which agrees so far, has all that was read of it.
+    pub(super) fn is_whole_in(&self, agreement: Agreement, bytes: u64) -> bool {
+        bytes >= self.consumed && agreement.is_whole(bytes, self.identity.head, &self.sums)
+    }
+
+    /// What the ledger is to remember of it.
+    pub(super) fn print(&self) -> Print {
+        let (seconds, nanoseconds) = self.modified;
+        let known = self.modified != (0, 0);
+        Print {
+            born_ns: self.born_ns,
+            modified_ns: known.then(|| nanoseconds_of(seconds, nanoseconds)),
+            base: self.sums.base(),
+            marks: self.sums.marks().to_vec(),
+        }
+    }
+
+    /// Its file has no name any more, or had none when it ended.
+    pub(super) fn is_deleted(&self) -> bool {
+        self.deleted || self.state == State::Detached { deleted: true }
     }
 
     pub(super) fn is_drained(&self) -> bool {
@@ -99,4 +156,11 @@ impl Generation {
     pub(super) fn is_open(&self) -> bool {
         matches!(self.source, Source::Plain(Some(_)) | Source::Packed(_))
     }
+}
+
+/// A file system's time, as the ledger has it.
+pub(super) fn nanoseconds_of(seconds: i64, nanoseconds: i64) -> i64 {
+    seconds
+        .saturating_mul(1_000_000_000)
+        .saturating_add(nanoseconds)
 }

@@ -6,41 +6,91 @@ use std::os::unix::fs::FileExt;
 
 use sha2::{Digest, Sha256};
 
+use super::source::{Extent, extent_at};
 use crate::account::Head;
 
 /// A head covers this much at most: more than any banner line, and one read of one page.
 pub(crate) const HEAD_BYTES_MAX: usize = 1024;
 /// How many of the last bytes read are remembered.
 pub(crate) const ANCHOR_BYTES: usize = 32;
+/// So many written NULs are looked through for a first byte that is none.
+const NULS_MAX: u64 = 1024 * 1024;
 
-/// The fingerprint of the first bytes, without NULs after them: those may be space that is yet to be written.
-pub(crate) fn head_of(content: &[u8]) -> Head {
-    let within = &content[..content.len().min(HEAD_BYTES_MAX)];
-    let Some(last) = within.iter().rposition(|&byte| byte != 0) else {
-        return Head::default();
-    };
-    let covered = &within[..=last];
-    let digest = Sha256::digest(covered);
-    let mut first = [0; 8];
-    first.copy_from_slice(&digest[..8]);
-    Head {
-        bytes: covered.len() as u32,
-        hash: u64::from_be_bytes(first),
+/// The first bytes of some content that are not NUL, as far as a head covers them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Beginning {
+    /// The position of the first of them.
+    pub(crate) start: u64,
+    /// Them, and what follows.
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Beginning {
+    /// Of a file.
+    pub(crate) fn of(file: &File) -> io::Result<Beginning> {
+        let mut bytes = vec![0; HEAD_BYTES_MAX];
+        let read = read_full_at(file, &mut bytes, 0)?;
+        bytes.truncate(read);
+        if bytes.first().is_none_or(|&byte| byte != 0) {
+            return Ok(Beginning { start: 0, bytes });
+        }
+        let Some(start) = first_byte(file)? else {
+            return Ok(Beginning::default());
+        };
+        bytes.resize(HEAD_BYTES_MAX, 0);
+        let read = read_full_at(file, &mut bytes, start)?;
+        bytes.truncate(read);
+        Ok(Beginning { start, bytes })
+    }
+
+    /// Its fingerprint. NULs at its end are left out: they may be space that is yet to be written.
+    pub(crate) fn head(&self) -> Head {
+        let within = &self.bytes[..self.bytes.len().min(HEAD_BYTES_MAX)];
+        let Some(last) = within.iter().rposition(|&byte| byte != 0) else {
+            return Head::default();
+        };
+        let covered = &within[..=last];
+        Head {
+            start: self.start,
+            bytes: covered.len() as u32,
+            hash: hash_of(covered),
+        }
+    }
+
+    /// Whether content that begins so may be the one that `head` was taken of.
+    pub(crate) fn is(&self, head: Head) -> bool {
+        let covered = self.bytes.get(..head.bytes as usize);
+        self.start == head.start && covered.is_some_and(|covered| hash_of(covered) == head.hash)
     }
 }
 
-/// Whether content that begins with `content` may be the one that `head` was taken of.
-pub(crate) fn begins_with(content: &[u8], head: Head) -> bool {
-    let bytes = head.bytes as usize;
-    content.len() >= bytes && head_of(&content[..bytes]) == head
+/// The first eight bytes of the SHA-256 of a head's bytes.
+pub(crate) fn hash_of(covered: &[u8]) -> u64 {
+    let mut first = [0; 8];
+    first.copy_from_slice(&Sha256::digest(covered)[..8]);
+    u64::from_be_bytes(first)
 }
 
-/// The first bytes of a file, up to what a head covers.
-pub(crate) fn beginning(file: &File) -> io::Result<Vec<u8>> {
-    let mut content = vec![0; HEAD_BYTES_MAX];
-    let bytes = read_full_at(file, &mut content, 0)?;
-    content.truncate(bytes);
-    Ok(content)
+/// Where the first byte stands that is not NUL, in a file that begins with NULs.
+fn first_byte(file: &File) -> io::Result<Option<u64>> {
+    let mut at = match extent_at(file, 0) {
+        Extent::Data => 0,
+        Extent::HoleUntil(data) => data,
+        Extent::HoleToTheEnd => return Ok(None),
+    };
+    let end = at + NULS_MAX;
+    let mut block = vec![0; 64 * 1024];
+    while at < end {
+        let read = read_full_at(file, &mut block, at)?;
+        if let Some(first) = block[..read].iter().position(|&byte| byte != 0) {
+            return Ok(Some(at + first as u64));
+        }
+        if read < block.len() {
+            return Ok(None);
+        }
+        at += read as u64;
+    }
+    Ok(None)
 }
 
 /// As many bytes as there are, up to the buffer's length.
@@ -129,10 +179,20 @@ impl Anchor {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
     use super::*;
+
+    fn at_its_start(bytes: &[u8]) -> Beginning {
+        Beginning {
+            start: 0,
+            bytes: bytes.to_vec(),
+        }
+    }
 
     #[test]
     fn a_head_covers_what_is_there_and_no_more_than_its_bound() {
+        let head_of = |bytes: &[u8]| at_its_start(bytes).head();
         assert_eq!(head_of(b""), Head::default());
         assert_eq!(head_of(b"abc").bytes, 3);
         assert_eq!(head_of(&[7; 5000]).bytes, 1024);
@@ -143,10 +203,27 @@ mod tests {
 
     #[test]
     fn content_that_grew_still_begins_with_its_head() {
-        let head = head_of(b"abc");
-        assert!(begins_with(b"abcdef", head));
-        assert!(!begins_with(b"ab", head));
-        assert!(!begins_with(b"abd", head));
+        let head = at_its_start(b"abc").head();
+        assert!(at_its_start(b"abcdef").is(head));
+        assert!(!at_its_start(b"ab").is(head));
+        assert!(!at_its_start(b"abd").is(head));
+    }
+
+    #[test]
+    fn a_head_begins_behind_the_hole_that_a_writer_left() {
+        let file = tempfile::tempfile().unwrap();
+        for start in [1, 700, 4096, 100_000, 5_000_000_u64] {
+            file.set_len(0).unwrap();
+            file.write_all_at(b"after the hole", start).unwrap();
+            let beginning = Beginning::of(&file).unwrap();
+            assert_eq!(beginning.start, start);
+            assert!(beginning.is(beginning.head()));
+            assert_eq!(beginning.head().end(), start + 14);
+            assert!(!at_its_start(b"after the hole").is(beginning.head()));
+        }
+        file.set_len(0).unwrap();
+        file.set_len(1_000_000).unwrap();
+        assert_eq!(Beginning::of(&file).unwrap().head(), Head::default());
     }
 
     #[test]

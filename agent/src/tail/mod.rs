@@ -11,10 +11,13 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::account::{GenerationId, Head, Identity, Lost, Span};
+use crate::account::{GenerationId, Head, Identity, Lost, Print, Span};
 use crate::discover::PatternError;
+pub use crate::discover::links::Links;
 
 mod backlog;
+mod checksums;
+mod compare;
 mod copies;
 mod descriptors;
 mod detached;
@@ -27,12 +30,15 @@ mod reading;
 mod reconfigure;
 mod resume;
 mod rotation;
+mod schedule;
 mod siblings;
 mod slot;
 mod slots;
 mod source;
 mod survey;
 mod truncation;
+mod turns;
+mod unpack;
 
 #[cfg(test)]
 mod tests;
@@ -59,19 +65,25 @@ pub struct FileSet {
     pub exclude: Vec<String>,
     /// Where to begin when nothing is known of the set yet.
     pub start: Start,
+    /// Which symbolic links are followed.
+    pub links: Links,
 }
 
 /// The bounds that hold for all files together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
+    /// Paths that are followed; more are left out.
+    pub files: usize,
     /// Descriptors held on followed files.
     pub open_files: usize,
     /// Unread bytes of files that were rotated away or deleted.
     pub backlog_bytes: u64,
     /// Files that were rotated away or deleted and are not read to their end.
     pub backlog_files: usize,
-    /// How often everything is looked at, whether or not anything rang.
+    /// How often what may change without a ring is looked at.
     pub poll: Duration,
+    /// How often everything is looked at, at least, whether or not anything rang.
+    pub sweep: Duration,
     /// How often a busy file is looked at.
     pub tick: Duration,
 }
@@ -79,10 +91,12 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Limits {
         Limits {
+            files: 10_000,
             open_files: 1024,
             backlog_bytes: 4 * 1024 * 1024 * 1024,
             backlog_files: 100,
             poll: Duration::from_secs(1),
+            sweep: Duration::from_secs(60),
             tick: Duration::from_millis(100),
         }
     }
@@ -95,6 +109,8 @@ pub struct Known {
     pub id: GenerationId,
     /// As it was last reported.
     pub identity: Identity,
+    /// As it was last told by [`Files::print`].
+    pub print: Print,
     /// The name of its set: the first pattern.
     pub set: String,
     /// Where it was last.
@@ -122,7 +138,8 @@ pub enum Sight {
         path: PathBuf,
         /// What tells it apart.
         identity: Identity,
-        /// Where to begin. If it is not resumed, the bytes before were there before the agent was to begin.
+        /// Where to begin. If it is not resumed, the bytes before are not to be sent: they were there before the agent was to begin, or
+        /// are accounted for in an earlier generation.
         from: u64,
         /// The ledger knows it: what is before `from` is accounted for.
         resumed: bool,
@@ -141,6 +158,13 @@ pub enum Sight {
         id: GenerationId,
         /// The new head.
         head: Head,
+    },
+    /// The times of its file are others, though nothing was written. What is to be remembered of it.
+    Printed {
+        /// Which one.
+        id: GenerationId,
+        /// The fingerprint.
+        print: Print,
     },
     /// It has another path now.
     Moved {

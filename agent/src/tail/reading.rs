@@ -9,13 +9,14 @@ use std::io::IoSliceMut;
 use nix::errno::Errno;
 use nix::sys::uio::preadv;
 
+use super::compare::{Agreement, COMPARED_BYTES_MAX, GLANCED_BYTES_MAX, compare};
 use super::files::Files;
-use super::generation::{Generation, Source, State};
-use super::identity::{ANCHOR_BYTES, HEAD_BYTES_MAX, head_of, read_full_at};
+use super::generation::{Generation, Rewritten, Source, State};
+use super::identity::{ANCHOR_BYTES, Beginning, HEAD_BYTES_MAX, hash_of, read_full_at};
 use super::siblings::anchor_stands;
 use super::source::{Extent, extent_at};
 use super::{Read, ReadError, Sight};
-use crate::account::GenerationId;
+use crate::account::{GenerationId, Print};
 use crate::discover::stat::Stat;
 
 impl Files {
@@ -48,6 +49,8 @@ impl Files {
                     && let Some(generation) = self.generations.get_mut(&id)
                 {
                     generation.hole_to = to;
+                    generation.sums.skip(to);
+                    generation.unprinted = true;
                     let span = generation.span(at, to);
                     self.sights.push(Sight::Hole { span });
                 }
@@ -77,6 +80,34 @@ impl Files {
             .map(|stands| stands && anchor_stands(file, generation))
     }
 
+    /// The same with all that is known of the content, as far as it is worth reading it again.
+    pub(super) fn all_stands(&mut self, id: GenerationId, stat: Stat) -> Option<bool> {
+        if !self.still_stands(id)? {
+            return Some(false);
+        }
+        let generation = self.generations.get(&id)?;
+        let bytes_max = if stat.size == generation.size {
+            COMPARED_BYTES_MAX
+        } else {
+            GLANCED_BYTES_MAX
+        };
+        let head = generation.identity.head;
+        let agreement = compare(
+            generation.file()?,
+            stat.size,
+            head,
+            &generation.sums,
+            bytes_max,
+        );
+        Some(agreement.ok()? != Agreement::Differs)
+    }
+
+    /// What the ledger is to remember of a generation, if it does not do so yet.
+    pub fn print(&mut self, id: GenerationId) -> Option<Print> {
+        let generation = self.generations.get_mut(&id)?;
+        std::mem::take(&mut generation.unprinted).then(|| generation.print())
+    }
+
     /// Takes in more of a short file's first bytes. False if they are not what they were.
     pub(super) fn grow_head(&mut self, id: GenerationId) -> Option<bool> {
         match self.ensure_open(id) {
@@ -85,19 +116,13 @@ impl Files {
             Err(_) => return None,
         }
         let generation = self.generations.get_mut(&id)?;
-        let copied = self.slots[generation.slot]
-            .as_ref()
-            .is_some_and(|slot| slot.copied.is_some());
-        let file = generation.file()?;
-        let content = super::identity::beginning(file).ok()?;
+        let content = Beginning::of(generation.file()?).ok()?;
         let old = generation.identity.head;
-        if !super::identity::begins_with(&content, old) {
+        if old.bytes > 0 && !content.is(old) {
             return Some(false);
         }
-        let head = head_of(&content);
-        // The copy that was made, or is being made, may have no more than the old head.
-        if head != old && (!copied || old.bytes == 0) {
-            generation.shorter_head = old;
+        let head = content.head();
+        if head != old {
             generation.identity.head = head;
             self.sights.push(Sight::Identified { id, head });
         }
@@ -107,6 +132,8 @@ impl Files {
 
 /// A block of most file systems.
 const BLOCK_BYTES: usize = 4096;
+/// So many NULs are looked through at most, from the end of a file.
+const NULS_MAX: u64 = 1024 * 1024;
 
 enum Outcome {
     Bytes(Read),
@@ -131,12 +158,14 @@ fn read_generation(
     };
     let buf = &mut buf[..wanted];
     if let Source::Packed(gzip) = &mut generation.source {
-        let bytes = gzip
+        let read = gzip
             .read_at(buf, at)
             .map_err(|error| failed(&generation.path, error))?;
+        let bytes = read.unwrap_or(0);
+        generation.sums.read(&buf[..bytes], at);
         return Ok(Outcome::Bytes(Read {
             bytes,
-            at_end: at + bytes as u64 >= generation.size,
+            at_end: read.is_some() && at + bytes as u64 >= generation.size,
         }));
     }
     let Some(file) = generation.file() else {
@@ -151,6 +180,7 @@ fn read_generation(
     let bytes = read.saturating_sub(lead_bytes);
     let lead = &lead[..read.min(lead_bytes)];
     if fixed {
+        generation.sums.read(&buf[..bytes], at);
         return Ok(Outcome::Bytes(Read {
             bytes,
             at_end: bytes == 0 || at + bytes as u64 >= generation.size,
@@ -158,6 +188,9 @@ fn read_generation(
     }
 
     let stat = Stat::of_open(file).map_err(|error| failed(&generation.path, error.into()))?;
+    // A byte beyond a size that was seen is none: some file systems make up what is read.
+    let seen_to = stat.size.max(generation.size);
+    let bytes = bytes.min(usize::try_from(seen_to.saturating_sub(at)).unwrap_or(bytes));
     let full = bytes == buf.len();
     let end = at + bytes as u64;
     // If it was cut off at or before `at` by now, what was read was there before that.
@@ -191,7 +224,18 @@ fn read_generation(
     };
     generation.suspect |= cut;
     generation.anchor.advance(lead, &buf[..written], at);
-    generation.size = generation.size.max(end);
+    let written_end = at + written as u64;
+    generation.unprinted |= written_end > generation.sums.to();
+    generation.sums.read(&buf[..written], at);
+    if stat.size == written_end && stat.modified != generation.modified {
+        // What was written last is what was read: no look has to wonder about that time.
+        generation.modified = stat.modified;
+        generation.unprinted = true;
+    }
+    if written_end > generation.size {
+        generation.size = written_end;
+        generation.rewritten = Rewritten::No;
+    }
     Ok(Outcome::Bytes(Read {
         bytes: written,
         at_end: !full || ahead,
@@ -204,6 +248,33 @@ fn written_bytes(content: &[u8]) -> usize {
         .iter()
         .rposition(|&byte| byte != 0)
         .map_or(0, |last| last + 1)
+}
+
+/// How much of a file that ends at `to` was written, if it was written up to `from` before: NULs at its end may be space that is allocated
+/// ahead.
+pub(super) fn written_to(file: &File, from: u64, to: u64) -> u64 {
+    let mut end = to;
+    let mut block = vec![0; BLOCK_BYTES];
+    let mut read_at = |at: u64, bytes: usize| {
+        let read = read_full_at(file, &mut block[..bytes], at);
+        read.ok()
+            .filter(|&read| read == bytes)
+            .map(|_| written_bytes(&block[..bytes]))
+    };
+    if from >= to || read_at(to - 1, 1) != Some(0) {
+        return to;
+    }
+    while end > from && to - end < NULS_MAX {
+        let bytes = BLOCK_BYTES.min((end - from) as usize);
+        match read_at(end - bytes as u64, bytes) {
+            None => return to,
+            Some(0) => end -= bytes as u64,
+            Some(written) => return end - bytes as u64 + written as u64,
+        }
+    }
+    // Nothing but NULs at its end: what is written next is written where the last byte was.
+    let bytes = BLOCK_BYTES.min((end - from) as usize);
+    read_at(from, bytes).map_or(to, |written| from + written as u64)
 }
 
 /// Whether there are only NULs, or a hole, from here to the end. What is allocated ahead in memory (rather than left to
@@ -234,7 +305,7 @@ pub(super) fn head_stands(file: &File, generation: &Generation) -> std::io::Resu
     let head = generation.identity.head;
     let mut content = [0; HEAD_BYTES_MAX];
     let covered = &mut content[..head.bytes as usize];
-    let bytes = read_full_at(file, covered, 0)?;
+    let bytes = read_full_at(file, covered, head.start)?;
     if bytes < covered.len() {
         return Ok(false);
     }
@@ -244,7 +315,7 @@ pub(super) fn head_stands(file: &File, generation: &Generation) -> std::io::Resu
     {
         return Ok(checksum == expected);
     }
-    let stands = head_of(covered) == head;
+    let stands = head.bytes == 0 || hash_of(covered) == head.hash;
     if stands {
         generation.checked_head.set(Some((head, checksum)));
     }

@@ -83,6 +83,7 @@ impl Files {
             return;
         };
         self.aside.remove(&id);
+        self.searched.remove(&id);
         if self.by_node.get(&generation.node) == Some(&id) {
             self.by_node.remove(&generation.node);
         }

@@ -1,19 +1,23 @@
 //! After a restart: which files the known generations are now, and what came and went while nobody looked.
 
-use std::collections::BTreeMap;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::checksums::Checksums;
+use super::compare::{Agreement, COMPARED_BYTES_MAX, compare, compare_unpacked, may_be};
 use super::files::Files;
-use super::generation::{Source, State};
-use super::identity::begins_with;
+use super::generation::{Source, State, nanoseconds_of};
+use super::identity::Beginning;
 use super::rotation::{self, Packing};
-use super::siblings::{Content, SHIFTS_MAX, Sibling};
+use super::siblings::{Content, SHIFTS_MAX, Sibling, Soon};
 use super::slot::Past;
 use super::source;
 use super::truncation::Copy;
-use super::{Known, Sight};
-use crate::account::{Identity, Lost};
+use super::{Known, Links, Sight};
+use crate::account::{GenerationId, Identity, Lost};
 use crate::discover::directories::name_of;
 use crate::discover::stat::{Node, Stat};
 
@@ -48,64 +52,94 @@ const LIKENESSES: [Likeness; 6] = [
 struct Place {
     /// None for the slot's own file.
     sibling: Option<Sibling>,
-    node: Node,
-    modified_ms: i64,
-    /// The length of its content; of a packed one, from a pass over it when it was first needed.
-    size: Option<u64>,
-    beginning: Option<Vec<u8>>,
+    path: PathBuf,
+    stat: Stat,
+    born_ns: Option<i64>,
+    /// Of a compressed copy.
+    beginning: Option<Beginning>,
     taken: bool,
 }
 
 impl Place {
     fn of_sibling(sibling: Sibling) -> Place {
         Place {
-            node: sibling.stat.node,
-            modified_ms: modified_ms(&sibling.stat),
-            size: sibling.packing.is_none().then_some(sibling.stat.size),
-            beginning: sibling.beginning(),
+            path: sibling.path.clone(),
+            stat: sibling.stat,
+            born_ns: sibling.born_ns(),
+            beginning: sibling.packing.and_then(|_| sibling.beginning()),
             taken: false,
             sibling: Some(sibling),
         }
     }
 
-    fn is_packed(&self) -> bool {
-        self.sibling.as_ref().is_some_and(|s| s.packing.is_some())
-    }
-
-    fn size(&mut self) -> u64 {
-        let sibling = &self.sibling;
-        *self.size.get_or_insert_with(|| {
-            match sibling.as_ref().and_then(|sibling| sibling.open().ok()) {
-                Some((_, Content::Packed(survey))) => survey.bytes,
-                Some((_, Content::Plain(bytes))) => bytes,
-                None => 0,
-            }
+    fn own(path: &Path, links: Links, taken: impl FnOnce(Node) -> bool) -> Option<Place> {
+        let file = source::open(path, links).ok()?;
+        let stat = Stat::of_open(&file).ok().filter(Stat::is_file)?;
+        Some(Place {
+            sibling: None,
+            path: path.to_path_buf(),
+            stat,
+            born_ns: source::born_ns(&file),
+            beginning: None,
+            taken: taken(stat.node),
         })
     }
 
-    fn is(&mut self, known: &Known, likeness: Likeness) -> bool {
-        let identity = known.identity;
-        let Some(beginning) = &self.beginning else {
-            return false;
-        };
-        let same_node = !self.is_packed() && self.node == (identity.device, identity.inode);
-        let same_inode = !self.is_packed() && self.node.1 == identity.inode;
-        // An empty head is in everything: it says nothing.
-        let same_head = identity.head.bytes > 0 && begins_with(beginning, identity.head);
-        let fits = match likeness {
-            Likeness::Same => same_node && same_head,
-            Likeness::Empty => same_node && identity.head.bytes == 0,
-            Likeness::OtherDevice => same_inode && same_head,
-            Likeness::Copy | Likeness::ShortCopy => same_head,
-            Likeness::EarlierCopy => same_head && self.sibling.is_some(),
-        };
-        let least = match likeness {
-            Likeness::Copy => known.seen,
-            Likeness::EarlierCopy => 0,
-            _ => known.settled_to,
-        };
-        fits && self.size() >= least
+    fn packing(&self) -> Option<Packing> {
+        self.sibling.as_ref().and_then(|sibling| sibling.packing)
     }
+
+    fn modified_ns(&self) -> i64 {
+        nanoseconds_of(self.stat.modified.0, self.stat.modified.1)
+    }
+}
+
+/// How a known generation and a place compare.
+struct Compared {
+    agreement: Agreement,
+    /// The length of the place's content.
+    bytes: u64,
+    /// It begins with all that was read.
+    whole: bool,
+}
+
+/// Whether a place is a known generation, as like as is asked. Pure.
+fn is(place: &Place, known: &Known, likeness: Likeness, compared: &Compared) -> bool {
+    let identity = known.identity;
+    let Compared {
+        agreement,
+        bytes,
+        whole,
+    } = *compared;
+    let plain = place.packing().is_none();
+    let same_node = plain && place.stat.node == (identity.device, identity.inode);
+    let same_inode = plain && place.stat.node.1 == identity.inode;
+    let other_birth = match (known.print.born_ns, place.born_ns) {
+        (Some(then), Some(now)) => then != now,
+        _ => false,
+    };
+    let written_since = known
+        .print
+        .modified_ns
+        .is_some_and(|then| then != place.modified_ns());
+    // Little content tells little. If it was written since, and is no longer than it was, it was written anew.
+    let anew = written_since && !agreement.tells() && bytes <= known.seen;
+    let fits = match likeness {
+        Likeness::Same => same_node && !other_birth && whole && !anew,
+        Likeness::OtherDevice => same_inode && !other_birth && whole && !anew,
+        Likeness::Empty => same_node && !other_birth && identity.head.bytes == 0,
+        // Another file at the same path is the same content only if that is beyond doubt.
+        Likeness::Copy | Likeness::ShortCopy => {
+            whole && (place.sibling.is_some() || agreement.tells() || !written_since)
+        }
+        Likeness::EarlierCopy => agreement.fits() && place.sibling.is_some(),
+    };
+    let least = match likeness {
+        Likeness::Copy => known.seen,
+        Likeness::EarlierCopy => 0,
+        _ => known.settled_to,
+    };
+    fits && bytes >= least
 }
 
 impl Files {
@@ -170,18 +204,11 @@ impl Files {
                 return Vec::new();
             };
             let directory = slot.directory;
+            let links = self.links_of(index);
             let siblings = self.siblings(slot).into_iter();
             places = siblings.map(Place::of_sibling).collect();
-            if let Some((stat, beginning)) = own_file(&slot.path) {
-                places.push(Place {
-                    sibling: None,
-                    node: stat.node,
-                    modified_ms: modified_ms(&stat),
-                    size: Some(stat.size),
-                    beginning: Some(beginning),
-                    taken: self.by_node.contains_key(&stat.node),
-                });
-            }
+            let taken = |node| self.by_node.contains_key(&node);
+            places.extend(Place::own(&slot.path, links, taken));
             if !self.refresh(directory, now) {
                 break;
             }
@@ -194,40 +221,124 @@ impl Files {
             // The ledger tells where to go on, even if its set has another name now.
             slot.start_at = None;
         }
-        let mut places = self.places(index, now);
-        let own = places
-            .iter()
-            .filter(|place| place.sibling.is_some())
-            .count();
         known.sort_unstable_by_key(|known| std::cmp::Reverse(known.id));
-        let mut found: Vec<Option<(usize, Likeness)>> = vec![None; known.len()];
-        for likeness in LIKENESSES {
-            for (known, found) in known.iter().zip(&mut found) {
-                if found.is_some() {
-                    continue;
-                }
-                let at = places
-                    .iter_mut()
-                    .rposition(|place| !place.taken && place.is(known, likeness));
-                if let Some(at) = at {
-                    places[at].taken = true;
-                    *found = Some((at, likeness));
-                }
+        let mut places = self.places(index, now);
+        // What has to be looked through is looked up here, too.
+        self.resuming.insert(index, known.clone());
+        let Soon::Now(found) = self.find_places(index, &known, &mut places) else {
+            return;
+        };
+        let newest = known.first().zip(found.first().copied());
+        let unread = newest.map_or_else(Vec::new, |(newest, at)| {
+            let at = at.map(|(at, _)| at);
+            came_between(newest, at, known.len() == 1, &places)
+        });
+        for &at in &unread {
+            if let Some(sibling) = &places[at].sibling
+                && sibling.packing == Some(Packing::Gzip)
+                && matches!(self.unpacked(index, sibling), Soon::Later)
+            {
+                return;
             }
         }
-        self.note_cut_short(index, &known, &found, places.get_mut(own));
-        let newest = known.first().cloned().zip(found.first().copied());
+        self.resuming.remove(&index);
+        self.note_cut_short(index, &known, &found, &places);
         for (known, found) in known.iter().zip(&found).rev() {
             match found {
                 Some((at, likeness)) => self.resume_at(index, known, &places[*at], *likeness, now),
                 None => self.resume_gone(index, known, &places),
             }
         }
-        if let Some((newest, at)) = newest {
-            let at = at.map(|(at, _)| at);
-            self.adopt_what_came_between(index, &newest, at, known.len() == 1, &places, now);
-        }
+        self.adopt_unread(index, &places, &unread, now);
+        self.forget_unpacked(index);
         self.set_baseline(index);
+        self.due.push(index);
+    }
+
+    /// Tries again to take up a slot, after a compressed copy has been looked through.
+    pub(super) fn resume_on(&mut self, index: usize, now: Duration) {
+        if let Some(known) = self.resuming.remove(&index) {
+            self.resume_slot(index, known, now);
+        }
+    }
+
+    /// For each known generation the place that it is most likely in.
+    fn find_places(
+        &mut self,
+        index: usize,
+        known: &[Known],
+        places: &mut [Place],
+    ) -> Soon<Vec<Option<(usize, Likeness)>>> {
+        let mut found: Vec<Option<(usize, Likeness)>> = vec![None; known.len()];
+        let mut compared: HashMap<(usize, GenerationId), Compared> = HashMap::new();
+        for likeness in LIKENESSES {
+            for (known, found) in known.iter().zip(&mut found) {
+                if found.is_some() {
+                    continue;
+                }
+                for (at, place) in places.iter_mut().enumerate().rev() {
+                    if place.taken {
+                        continue;
+                    }
+                    let by_inode = matches!(
+                        likeness,
+                        Likeness::Same | Likeness::OtherDevice | Likeness::Empty
+                    );
+                    let other_inode =
+                        place.packing().is_some() || place.stat.node.1 != known.identity.inode;
+                    if by_inode && other_inode {
+                        continue;
+                    }
+                    let compared = match compared.entry((at, known.id)) {
+                        Entry::Occupied(entry) => entry.into_mut(),
+                        Entry::Vacant(entry) => match self.compare(index, place, known) {
+                            Soon::Now(compared) => entry.insert(compared),
+                            Soon::Later => return Soon::Later,
+                        },
+                    };
+                    if is(place, known, likeness, compared) {
+                        place.taken = true;
+                        *found = Some((at, likeness));
+                        break;
+                    }
+                }
+            }
+        }
+        Soon::Now(found)
+    }
+
+    fn compare(&mut self, index: usize, place: &Place, known: &Known) -> Soon<Compared> {
+        let head = known.identity.head;
+        let sums = Checksums::remembered(&known.print, known.settled_to);
+        let told = |agreement: Agreement, bytes| {
+            Soon::Now(Compared {
+                agreement,
+                bytes,
+                whole: agreement.is_whole(bytes, head, &sums),
+            })
+        };
+        let sibling = match &place.sibling {
+            Some(sibling) if sibling.packing.is_some() => sibling,
+            _ => {
+                let bytes = place.stat.size;
+                let links = self.links_of(index);
+                let agreement = source::open(&place.path, links)
+                    .and_then(|file| compare(&file, bytes, head, &sums, COMPARED_BYTES_MAX));
+                return told(agreement.unwrap_or(Agreement::Unknown), bytes);
+            }
+        };
+        let begins = |beginning| may_be(beginning, head);
+        let may_be = place.beginning.as_ref().is_none_or(begins);
+        if !may_be || (head.bytes == 0 && sums.is_empty()) {
+            return told(Agreement::Differs, 0);
+        }
+        match self.unpacked(index, sibling) {
+            Soon::Later => Soon::Later,
+            Soon::Now(None) => told(Agreement::Unknown, 0),
+            Soon::Now(Some(unpacked)) => {
+                told(compare_unpacked(&unpacked, head, &sums), unpacked.bytes)
+            }
+        }
     }
 
     /// The file that a known generation is in now.
@@ -240,8 +351,8 @@ impl Files {
         now: Duration,
     ) {
         let identity = Identity {
-            device: place.node.0,
-            inode: place.node.1,
+            device: place.stat.node.0,
+            inode: place.stat.node.1,
             head: known.identity.head,
         };
         let from = known.settled_to;
@@ -262,7 +373,10 @@ impl Files {
                 State::Detached { deleted: false }
             };
             let source = Source::Plain(None);
-            self.adopt_as(known.id, index, &path, source, state, identity, from, true);
+            self.adopt_known(known, index, &path, source, state, identity);
+            if let Some(generation) = self.generations.get_mut(&known.id) {
+                generation.born_ns = place.born_ns;
+            }
             if let Some(Some(slot)) = self.slots.get_mut(index) {
                 if meant {
                     slot.current = Some(known.id);
@@ -272,20 +386,14 @@ impl Files {
                 }
             }
             // Held from now on: it may be rotated and compressed before it grows. If that fails, the look that follows
-            // tells; so it does of what is there beyond `from`.
-            let _ = self.ensure_open(known.id);
+            // tells; so it does of what is there beyond `from`. Of what was rotated away, what is read and quiet is left alone.
+            if meant || place.stat.size != known.settled_to || self.is_newest_rotated(known.id) {
+                let _ = self.ensure_open(known.id);
+            }
             return;
         }
-        self.adopt_as(
-            known.id,
-            index,
-            &path,
-            Source::Gone,
-            State::Final,
-            known.identity,
-            from,
-            true,
-        );
+        let gone = Source::Gone;
+        self.adopt_known(known, index, &path, gone, State::Final, known.identity);
         if let Some(generation) = self.generations.get_mut(&known.id) {
             generation.size = known.seen.max(from);
         }
@@ -293,47 +401,46 @@ impl Files {
             slot.detached.push(known.id);
         }
         let opened = match &place.sibling {
-            Some(sibling) => self.open_wherever(index, sibling, now).ok(),
+            Some(sibling) => self.open_copy(index, sibling, now),
             None => None,
         };
         match opened {
-            Some((path, file, content)) => {
-                let bytes = match &content {
-                    Content::Plain(bytes) => *bytes,
-                    Content::Packed(survey) => survey.bytes,
-                };
-                let size = bytes.min(known.seen);
+            Some(copy) => {
+                let size = copy.content.bytes().min(known.seen);
                 if size > from {
                     self.sights.push(Sight::Grew { id: known.id, size });
                 }
-                let copy = Copy {
-                    path,
-                    node: place.node,
-                    file,
-                    content,
-                };
                 self.take_over(known.id, copy, Lost::CopyTruncate, now);
             }
-            _ => self.give_up(known.id, Lost::Deleted),
+            None => self.give_up(known.id, Lost::Deleted),
         }
+    }
+
+    /// A rotated copy of which all is known.
+    fn open_copy(&mut self, index: usize, sibling: &Sibling, now: Duration) -> Option<Copy> {
+        let content = match sibling.packing {
+            None => None,
+            Some(_) => match self.unpacked(index, sibling) {
+                Soon::Now(Some(unpacked)) => Some(unpacked),
+                Soon::Now(None) | Soon::Later => return None,
+            },
+        };
+        let (path, file, stat) = self.open_wherever(index, sibling, now).ok()?;
+        Some(Copy {
+            path,
+            node: stat.node,
+            file,
+            content: content.map_or(Content::Plain(stat.size), Content::Packed),
+        })
     }
 
     /// Nothing is left of a known generation, or nothing that can be read.
     fn resume_gone(&mut self, index: usize, known: &Known, places: &[Place]) {
-        let unreadable = places.iter().any(|place| {
-            let packing = place.sibling.as_ref().and_then(|sibling| sibling.packing);
-            !place.taken && matches!(packing, Some(Packing::Unreadable(_)))
-        });
-        self.adopt_as(
-            known.id,
-            index,
-            &known.path,
-            Source::Gone,
-            State::Final,
-            known.identity,
-            known.settled_to,
-            true,
-        );
+        let unreadable = places
+            .iter()
+            .any(|place| !place.taken && matches!(place.packing(), Some(Packing::Unreadable(_))));
+        let (path, gone) = (&known.path, Source::Gone);
+        self.adopt_known(known, index, path, gone, State::Final, known.identity);
         if let Some(generation) = self.generations.get_mut(&known.id) {
             generation.size = known.seen.max(known.settled_to);
         }
@@ -348,86 +455,50 @@ impl Files {
         self.give_up(known.id, why);
     }
 
-    /// A power failure may leave a file shorter than what was read of it. What is left was shipped: only what follows it
-    /// is new.
+    /// A file may have been cut, or left shorter by a power failure. What is left of it was shipped: only what follows it is new.
     fn note_cut_short(
         &mut self,
         index: usize,
         known: &[Known],
         found: &[Option<(usize, Likeness)>],
-        own: Option<&mut Place>,
+        places: &[Place],
     ) {
-        let Some(own) = own.filter(|own| !own.taken) else {
+        let Some(own) = places
+            .iter()
+            .find(|place| place.sibling.is_none() && !place.taken)
+        else {
             return;
         };
-        let size = own.size();
-        for (known, found) in known.iter().zip(found) {
+        for (known, _) in known.iter().zip(found).filter(|(_, found)| found.is_none()) {
             let identity = known.identity;
-            let cut = found.is_none()
-                && own.node == (identity.device, identity.inode)
-                && identity.head.bytes > 0
-                && own
-                    .beginning
-                    .as_ref()
-                    .is_some_and(|content| begins_with(content, identity.head));
-            if cut && let Some(Some(slot)) = self.slots.get_mut(index) {
+            if own.stat.node != (identity.device, identity.inode) {
+                continue;
+            }
+            let Soon::Now(compared) = self.compare(index, own, known) else {
+                continue;
+            };
+            if !compared.whole
+                && compared.agreement.tells()
+                && let Some(Some(slot)) = self.slots.get_mut(index)
+            {
                 slot.remember(Past {
-                    node: own.node,
+                    node: own.stat.node,
+                    born_ns: own.born_ns,
                     head: identity.head,
-                    size,
+                    sums: Checksums::remembered(&known.print, 0).cut(own.stat.size),
+                    size: own.stat.size,
                 });
             }
         }
     }
 
-    /// The rotated copies that are newer than the newest known generation were never read.
-    fn adopt_what_came_between(
-        &mut self,
-        index: usize,
-        newest: &Known,
-        at: Option<usize>,
-        alone: bool,
-        places: &[Place],
-        now: Duration,
-    ) {
-        let own = places
-            .iter()
-            .filter(|place| place.sibling.is_some())
-            .count();
-        let rotated = &places[..own];
-        // A file that was empty may have been written and truncated several times since: what came before it counts.
-        let was_empty = newest.identity.head.bytes == 0;
-        let others = rotated
-            .iter()
-            .enumerate()
-            .rposition(|(n, place)| place.taken && !(was_empty && at == Some(n)));
-        let in_place = places
-            .get(own)
-            .is_some_and(|place| place.node == (newest.identity.device, newest.identity.inode));
-        let newest_rotated = others.or(at.filter(|&at| at < own));
-        let since = |last_ms: i64| {
-            let later = |place: &&Place| place.modified_ms > last_ms;
-            rotated.iter().filter(later).collect()
-        };
-        let unread: Vec<&Place> = match (at, newest_rotated) {
-            // The path may have held other content since it was found empty. If a rotated one is known but is not here,
-            // what is here is more likely that one.
-            (Some(_), None) if was_empty && alone => newest.last_ms.map_or_else(Vec::new, since),
-            // Without a rotated one to compare with, what stands beside the live file was read before.
-            (Some(_), None) => Vec::new(),
-            (_, Some(rotated_at)) => rotated[rotated_at + 1..].iter().collect(),
-            // Truncated where it stands, without a copy: nothing was rotated.
-            (None, None) if in_place => Vec::new(),
-            (None, None) => match newest.last_ms {
-                Some(last_ms) => since(last_ms),
-                // It was empty when it was last seen: most likely, the newest copy is what became of it.
-                None if newest.identity.head.bytes == 0 => rotated.last().into_iter().collect(),
-                None => rotated.iter().collect(),
-            },
-        };
+    /// Follows the rotated copies that were never read.
+    fn adopt_unread(&mut self, index: usize, places: &[Place], unread: &[usize], now: Duration) {
         let own_path = self.slots[index].as_ref().map(|slot| slot.path.clone());
-        let live = own_path.and_then(|path| source::open(&path).ok());
-        for place in unread {
+        let links = self.links_of(index);
+        let live = own_path.and_then(|path| source::open(&path, links).ok());
+        for &at in unread {
+            let place = &places[at];
             if !place.taken
                 && let Some(sibling) = &place.sibling
                 && !live
@@ -440,16 +511,41 @@ impl Files {
     }
 }
 
-fn own_file(path: &std::path::Path) -> Option<(Stat, Vec<u8>)> {
-    let stat = Stat::at(path).ok().filter(Stat::is_file)?;
-    let file = source::open(path).ok()?;
-    let beginning = super::identity::beginning(&file).ok()?;
-    Some((stat, beginning))
-}
-
-fn modified_ms(stat: &Stat) -> i64 {
-    stat.modified
-        .0
-        .saturating_mul(1000)
-        .saturating_add(stat.modified.1 / 1_000_000)
+/// The rotated copies that are newer than the newest known generation were never read. Pure.
+fn came_between(newest: &Known, at: Option<usize>, alone: bool, places: &[Place]) -> Vec<usize> {
+    let own = places
+        .iter()
+        .filter(|place| place.sibling.is_some())
+        .count();
+    let rotated = &places[..own];
+    // A file that was empty may have been written and truncated several times since: what came before it counts.
+    let was_empty = newest.identity.head.bytes == 0;
+    let others = rotated
+        .iter()
+        .enumerate()
+        .rposition(|(n, place)| place.taken && !(was_empty && at == Some(n)));
+    let in_place = places
+        .get(own)
+        .is_some_and(|place| place.stat.node == (newest.identity.device, newest.identity.inode));
+    let newest_rotated = others.or(at.filter(|&at| at < own));
+    let since = |last_ms: i64| {
+        let later = |&n: &usize| rotated[n].modified_ns() / 1_000_000 > last_ms;
+        (0..own).filter(later).collect()
+    };
+    match (at, newest_rotated) {
+        // The path may have held other content since it was found empty. If a rotated one is known but is not here,
+        // what is here is more likely that one.
+        (Some(_), None) if was_empty && alone => newest.last_ms.map_or_else(Vec::new, since),
+        // Without a rotated one to compare with, what stands beside the live file was read before.
+        (Some(_), None) => Vec::new(),
+        (_, Some(rotated_at)) => (rotated_at + 1..own).collect(),
+        // Truncated where it stands, without a copy: nothing was rotated.
+        (None, None) if in_place => Vec::new(),
+        (None, None) => match newest.last_ms {
+            Some(last_ms) => since(last_ms),
+            // It was empty when it was last seen: most likely, the newest copy is what became of it.
+            None if was_empty => own.checked_sub(1).into_iter().collect(),
+            None => (0..own).collect(),
+        },
+    }
 }

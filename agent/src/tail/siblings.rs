@@ -2,21 +2,24 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{ErrorKind, Read as _};
-use std::ops::Bound;
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::Links;
+use super::checksums::Checksums;
+use super::compare::Agreement;
 use super::files::Files;
-use super::generation::Generation;
-use super::identity::{HEAD_BYTES_MAX, beginning, begins_with, read_full_at};
+use super::generation::{Generation, State};
+use super::identity::{Beginning, HEAD_BYTES_MAX, read_full_at};
 use super::rotation::{self, Packing, Rank, Ranked};
-use super::slot::Slot;
-use super::source::{self, Gzip, Survey};
+use super::slot::{Slot, Stood};
+use super::source;
+use super::unpack::{self, PIECE_BYTES, Unpacked, Unpacking};
 use crate::account::Head;
 use crate::discover::directories::name_of;
-use crate::discover::stat::{Stat, born};
+use crate::discover::stat::{FileTime, Node, Stat};
 
 /// A rotation that shifts names is waited for by looking again, this often at most.
 pub(super) const SHIFTS_MAX: u32 = 100;
@@ -30,6 +33,8 @@ pub(super) struct Sibling {
     pub(super) stat: Stat,
     pub(super) rank: Rank,
     pub(super) packing: Option<Packing>,
+    /// Which symbolic links are followed on the way to it.
+    pub(super) links: Links,
 }
 
 impl Ranked for Sibling {
@@ -47,68 +52,51 @@ impl Ranked for Sibling {
 }
 
 impl Sibling {
-    /// Its first bytes, as far as a head covers them. None where it can't be read.
-    pub(super) fn beginning(&self) -> Option<Vec<u8>> {
-        let file = source::open(&self.path).ok()?;
+    /// When it was made, where that can be believed.
+    pub(super) fn born_ns(&self) -> Option<i64> {
+        source::born_ns_at(&self.path)
+    }
+
+    /// Its first bytes, as far as a head covers them. None where they can't be read, or only after many NULs.
+    pub(super) fn beginning(&self) -> Option<Beginning> {
+        let file = source::open(&self.path, self.links).ok()?;
         match self.packing {
-            None => beginning(&file).ok(),
-            Some(Packing::Gzip) => {
-                let mut content = Vec::with_capacity(HEAD_BYTES_MAX);
-                let decoder = flate2::read::MultiGzDecoder::new(file);
-                // Damage further on does not spoil what was read before it.
-                let _ = decoder
-                    .take(HEAD_BYTES_MAX as u64)
-                    .read_to_end(&mut content);
-                Some(content)
-            }
+            None => Beginning::of(&file).ok(),
+            Some(Packing::Gzip) => unpack::beginning(&file),
             Some(Packing::Unreadable(_)) => None,
         }
     }
 
     /// Whether its content begins as `head` says. An empty head says nothing, and does not match.
     pub(super) fn begins_with(&self, head: Head) -> bool {
-        head.bytes > 0
-            && self
-                .beginning()
-                .is_some_and(|content| begins_with(&content, head))
+        head.bytes > 0 && self.beginning().is_some_and(|content| content.is(head))
     }
 
     /// Whether it is a copy, perhaps an unfinished one, of what stands in the file itself.
     pub(super) fn is_plain_copy_of(&self, live: &File) -> bool {
         self.packing.is_none()
-            && source::open(&self.path).is_ok_and(|copy| is_prefix_of(&copy, live))
+            && source::open(&self.path, self.links).is_ok_and(|copy| is_prefix_of(&copy, live))
     }
 
-    /// Whether a gzip file holds so many bytes, or more. Its last four bytes tell the length of its last member (RFC 1952);
-    /// only where that is not the answer, all of it is read.
-    pub(super) fn packed_bytes_are(&self, bytes: u64) -> bool {
-        let Ok(file) = source::open(&self.path) else {
-            return false;
-        };
-        let mut length = [0; 4];
-        let end = self.stat.size.saturating_sub(4);
-        let told = read_full_at(&file, &mut length, end).is_ok_and(|read| read == 4);
-        if told && u64::from(u32::from_le_bytes(length)) == bytes & u64::from(u32::MAX) {
-            return true;
-        }
-        Gzip::survey(&file).is_ok_and(|survey| survey.bytes >= bytes)
-    }
-
-    /// Opens it, and tells how long its content is.
-    pub(super) fn open(&self) -> std::io::Result<(File, Content)> {
-        let file = source::open(&self.path)?;
+    /// Opens it, unless a rotation put another file at its path.
+    pub(super) fn open(&self) -> std::io::Result<(File, Stat)> {
+        let file = source::open(&self.path, self.links)?;
         let stat = Stat::of_open(&file)?;
         if stat.node != self.stat.node {
             // A rotation is under way.
             return Err(ErrorKind::NotFound.into());
         }
-        let content = match self.packing {
-            None => Content::Plain(stat.size),
-            Some(_) => Content::Packed(Gzip::survey(&file)?),
-        };
-        Ok((file, content))
+        Ok((file, stat))
+    }
+
+    /// Which state of the file a pass over it tells of.
+    pub(super) fn version(&self) -> Version {
+        (self.stat.node, self.stat.modified, self.stat.size)
     }
 }
+
+/// A compressed copy as it stood when it was looked through.
+pub(super) type Version = (Node, FileTime, u64);
 
 /// What opening a copy showed.
 #[derive(Debug)]
@@ -116,7 +104,26 @@ pub(super) enum Content {
     /// So many bytes.
     Plain(u64),
     /// What a pass over it told.
-    Packed(Survey),
+    Packed(Unpacked),
+}
+
+impl Content {
+    /// How long it is.
+    pub(super) fn bytes(&self) -> u64 {
+        match self {
+            Content::Plain(bytes) => *bytes,
+            Content::Packed(unpacked) => unpacked.bytes,
+        }
+    }
+}
+
+/// Something that is known at once, or after further looks.
+#[derive(Debug)]
+pub(super) enum Soon<T> {
+    /// Here it is.
+    Now(T),
+    /// A compressed copy has to be looked through first.
+    Later,
 }
 
 impl Files {
@@ -132,6 +139,7 @@ impl Files {
                     stat,
                     rank,
                     packing,
+                    links: self.sets[slot.set].links,
                 })
             })
             .collect();
@@ -161,10 +169,7 @@ impl Files {
         let directory = self.directories.get(slot.directory);
         directory
             .into_iter()
-            .flat_map(move |directory| {
-                let from = (Bound::Included(OsStr::from_bytes(stem)), Bound::Unbounded);
-                directory.entries.range::<OsStr, _>(from)
-            })
+            .flat_map(move |directory| directory.entries.from(OsStr::from_bytes(stem)))
             .take_while(move |(entry, _)| entry.as_bytes().starts_with(stem))
             .filter(move |(entry, _)| *entry != name)
             .filter_map(move |(entry, listed)| {
@@ -183,7 +188,11 @@ impl Files {
         let id = self.by_node.get(&sibling.stat.node)?;
         let owner = self.generations.get(id)?;
         let head = owner.identity.head;
-        (owner.is_open() || head.bytes == 0 || sibling.begins_with(head)).then_some(owner)
+        let same = || match (owner.born_ns, sibling.born_ns()) {
+            (Some(then), Some(now)) if owner.state != State::Final => then == now,
+            _ => head.bytes == 0 || sibling.begins_with(head),
+        };
+        (owner.is_open() || same()).then_some(owner)
     }
 
     /// Opens a rotated copy that may have another name by now, because a rotation shifts it.
@@ -192,12 +201,12 @@ impl Files {
         index: usize,
         sibling: &Sibling,
         now: Duration,
-    ) -> std::io::Result<(PathBuf, File, Content)> {
+    ) -> std::io::Result<(PathBuf, File, Stat)> {
         let mut moved: Option<Sibling> = None;
         for _ in 0..SHIFTS_MAX {
             let sibling = moved.as_ref().unwrap_or(sibling);
             match sibling.open() {
-                Ok((file, content)) => return Ok((sibling.path.clone(), file, content)),
+                Ok((file, stat)) => return Ok((sibling.path.clone(), file, stat)),
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
             }
@@ -226,39 +235,129 @@ impl Files {
     /// All copies that stand there now are accounted for, or none of our business.
     pub(super) fn set_baseline(&mut self, index: usize) {
         let baseline = self.slots[index].as_ref().map(|slot| {
-            let known = |inode| slot.baseline.get(&inode).copied().flatten();
             self.sibling_names(slot)
-                // A rotation may have shifted the names since they were listed.
-                .map(|(path, inode, _, _)| (inode, born(&path, inode).or(known(inode))))
+                .map(|(path, inode, _, _)| {
+                    let before = slot.baseline.get(&inode).copied();
+                    // A rotation may have shifted the names since they were listed.
+                    let stat = Stat::at(&path).ok().filter(|stat| stat.node.1 == inode);
+                    let stood = stat.map(|stat| Stood {
+                        born_ns: source::born_ns_at(&path),
+                        modified: stat.modified,
+                        size: stat.size,
+                    });
+                    (inode, stood.or(before).unwrap_or_default())
+                })
                 .collect()
         });
         if let (Some(slot), Some(baseline)) = (&mut self.slots[index], baseline) {
             slot.baseline = baseline;
         }
     }
+
+    /// What is in a compressed copy. It may take several looks to know.
+    pub(super) fn unpacked(&mut self, index: usize, sibling: &Sibling) -> Soon<Option<Unpacked>> {
+        let version = sibling.version();
+        if let Some((_, unpacked)) = self.unpacked.get(&version) {
+            return Soon::Now(Some(unpacked.clone()));
+        }
+        if self.unpacking.contains_key(&version) {
+            return Soon::Later;
+        }
+        let positions = self.positions(index);
+        let begun = sibling
+            .open()
+            .and_then(|(file, _)| Unpacking::of(&file, positions));
+        let Ok(mut pass) = begun else {
+            return Soon::Now(None);
+        };
+        match pass.go_on(PIECE_BYTES) {
+            Some(unpacked) => {
+                self.unpacked.insert(version, (index, unpacked.clone()));
+                Soon::Now(Some(unpacked))
+            }
+            None => {
+                self.unpacking.insert(version, (index, pass));
+                Soon::Later
+            }
+        }
+    }
+
+    /// Goes on with the passes over compressed copies, one a look. Returns the slot whose copy is known now.
+    pub(super) fn unpack_on(&mut self) -> Option<usize> {
+        let (&version, (index, pass)) = self.unpacking.iter_mut().next()?;
+        let (index, unpacked) = (*index, pass.go_on(PIECE_BYTES)?);
+        self.unpacking.remove(&version);
+        self.unpacked.insert(version, (index, unpacked));
+        Some(index)
+    }
+
+    /// Forgets what is in the compressed copies of a slot: it knows all that it has to know of them.
+    pub(super) fn forget_unpacked(&mut self, index: usize) {
+        self.unpacked.retain(|_, (of, _)| *of != index);
+        self.unpacking.retain(|_, (of, _)| *of != index);
+    }
+
+    /// The positions whose checksums compare a copy with all that is known of a slot's generations.
+    fn positions(&self, index: usize) -> Vec<u64> {
+        let contents = self.contents(index);
+        let known = self.resuming.get(&index).into_iter().flatten();
+        let remembered = known.map(|known| Checksums::remembered(&known.print, known.settled_to));
+        contents
+            .iter()
+            .flat_map(|content| content.sums.positions())
+            .chain(remembered.flat_map(|sums| sums.positions().collect::<Vec<_>>()))
+            .collect()
+    }
+
+    /// What was read of the generations of a slot that left its path, followed and forgotten ones.
+    pub(super) fn contents(&self, index: usize) -> Vec<Contents<'_>> {
+        let Some(slot) = self.slots[index].as_ref() else {
+            return Vec::new();
+        };
+        let detached = slot
+            .detached
+            .iter()
+            .filter_map(|id| self.generations.get(id));
+        let followed = detached.map(|generation| Contents {
+            head: generation.identity.head,
+            sums: &generation.sums,
+        });
+        let past = slot.past.iter().map(|past| Contents {
+            head: past.head,
+            sums: &past.sums,
+        });
+        followed.chain(past).collect()
+    }
 }
 
-/// Whether a file holds what was read of a generation: its head, and its last bytes read.
-pub(super) fn is_copy_of(copy: &File, generation: &Generation) -> bool {
-    let begins = beginning(copy).is_ok_and(|content| generation.is_begun_by(&content));
-    begins && anchor_stands(copy, generation)
+/// What was read of a generation.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Contents<'a> {
+    pub(super) head: Head,
+    pub(super) sums: &'a Checksums,
 }
 
 /// Whether a file that was found to be a copy in the making ends before what was read of the generation since then.
 pub(super) fn may_lack_the_end(copy: &File, generation: &Generation) -> bool {
-    // An empty one may be anybody's.
-    let Some(content) = beginning(copy).ok().filter(|content| !content.is_empty()) else {
+    let Ok(stat) = Stat::of_open(copy) else {
         return false;
     };
-    if generation.identity.head.bytes == 0 {
-        // Nothing is known of it that could speak against the copy.
-        return generation.consumed == 0;
+    // An empty one may be anybody's.
+    if stat.size == 0 || stat.size >= generation.read_to() {
+        return false;
     }
-    let read_to = generation.anchor.end().max(generation.consumed);
-    // What is shorter than the head was compared with the file itself when it appeared.
-    let begins =
-        content.len() < generation.identity.head.bytes as usize || generation.is_begun_by(&content);
-    begins && Stat::of_open(copy).is_ok_and(|stat| stat.size < read_to)
+    // What is too short to be compared was compared with the file itself when it appeared.
+    let agreement = generation.compare(copy, stat.size);
+    agreement.is_ok_and(|agreement| agreement != Agreement::Differs)
+}
+
+/// Whether a file holds all that was read of a generation.
+pub(super) fn is_copy_of(copy: &File, generation: &Generation) -> bool {
+    Stat::of_open(copy).is_ok_and(|stat| {
+        generation
+            .compare(copy, stat.size)
+            .is_ok_and(|agreement| generation.is_whole_in(agreement, stat.size))
+    })
 }
 
 /// Whether the last bytes that were read still stand where they were.

@@ -1,26 +1,112 @@
 //! Where the bytes of a generation come from: an open file, or a compressed copy of it.
 
-use std::fs::File;
-use std::io::{self, BufReader, Read as _, Seek as _, SeekFrom};
+use std::fs::{File, Metadata};
+use std::io::{self, BufReader, ErrorKind, Read as _, Seek as _, SeekFrom};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 use flate2::read::MultiGzDecoder;
 use nix::errno::Errno;
+use nix::sys::statfs::{FsType, fstatfs, statfs};
 use nix::unistd::{Whence, lseek};
+
+use super::unpack::PIECE_BYTES;
+use crate::discover::links::{self, Links};
 
 /// How much decompressed content is kept, so that an unfinished line can be read again without starting over.
 const WINDOW_BYTES: usize = 512 * 1024;
 /// The file is decompressed in steps of this size.
 const STEP_BYTES: usize = 64 * 1024;
 
-/// Opens a regular file for reading, without waiting for anybody (a FIFO that took its place would).
-pub(crate) fn open(path: &Path) -> io::Result<File> {
-    use std::os::unix::fs::OpenOptionsExt;
-    std::fs::OpenOptions::new()
-        .read(true)
-        .custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_CLOEXEC)
-        .open(path)
+/// File systems whose files are made up by the kernel as they are read: they have no size, and no end (statfs(2), linux/magic.h).
+const PSEUDO: [(FsType, &str); 13] = [
+    (FsType(0x9fa0), "proc"),
+    (FsType(0x6265_6572), "sysfs"),
+    (FsType(0x6462_6720), "debugfs"),
+    (FsType(0x7472_6163), "tracefs"),
+    (FsType(0x0027_e0eb), "cgroup"),
+    (FsType(0x6367_7270), "cgroup2"),
+    (FsType(0x7363_6673), "securityfs"),
+    (FsType(0xf97c_ff8c), "selinuxfs"),
+    (FsType(0x6265_6570), "configfs"),
+    (FsType(0xde5e_81e4), "efivarfs"),
+    (FsType(0xcafe_4a11), "bpf"),
+    (FsType(0x1980_0202), "mqueue"),
+    (FsType(0x4249_4e4d), "binfmt_misc"),
+];
+/// Where a file's birth time is that of its copy in the upper layer, and jumps when that is made.
+const OVERLAY: FsType = FsType(0x794c_7630);
+
+/// Opens a regular file for reading, without waiting for anybody (a FIFO that took its place would), and without being led by a
+/// symbolic link to what is not its owner's.
+///
+/// # Errors
+/// Those of the system; and `Unsupported` for files that the kernel makes up as they are read.
+pub(crate) fn open(path: &Path, links: Links) -> io::Result<File> {
+    let file = links::open(path, links)?;
+    let kind = fstatfs(&file).ok().map(|stat| stat.filesystem_type());
+    match PSEUDO.iter().find(|pseudo| Some(pseudo.0) == kind) {
+        None => Ok(file),
+        Some((_, name)) => Err(io::Error::new(
+            ErrorKind::Unsupported,
+            format!(
+                "the kernel makes up what is in it ({name}), and it has no end; exclude it, or point the pattern at a log"
+            ),
+        )),
+    }
+}
+
+/// When a file was made, in nanoseconds since 1970. `None` where the file system does not tell, or can't be believed.
+pub(crate) fn born_ns(file: &File) -> Option<i64> {
+    let kind = fstatfs(file).ok()?.filesystem_type();
+    born_of(&file.metadata().ok()?, kind)
+}
+
+/// The same of the file at a path.
+pub(crate) fn born_ns_at(path: &Path) -> Option<i64> {
+    let kind = statfs(path).ok()?.filesystem_type();
+    born_of(&std::fs::metadata(path).ok()?, kind)
+}
+
+fn born_of(metadata: &Metadata, kind: FsType) -> Option<i64> {
+    let born = metadata.created().ok().filter(|_| kind != OVERLAY)?;
+    i64::try_from(born.duration_since(UNIX_EPOCH).ok()?.as_nanos()).ok()
+}
+
+/// Whether anybody has the file open for writing. `None` where that can't be asked: the file is another user's and `CAP_LEASE` is missing, or
+/// the file system is a network's, or knows no leases.
+///
+/// It is asked by taking a read lease (fcntl(2), `F_SETLEASE`), which is refused while there is a writer, and giving it back at once. Only
+/// for files without a name: who opens one for writing meanwhile would wait for that, or fail if it did not want to wait.
+pub(crate) fn is_written(file: &File) -> Option<bool> {
+    use nix::libc::{F_RDLCK, F_SETLEASE, F_UNLCK, SIGURG, c_int, fcntl};
+    /// fcntl.h of Linux, the same everywhere.
+    const F_SETSIG: c_int = 10;
+    const REMOTE: [FsType; 5] = [
+        FsType(0x6969),      // NFS
+        FsType(0xff53_4d42), // CIFS
+        FsType(0xfe53_4d42), // SMB2
+        FsType(0x6573_5546), // FUSE
+        FsType(0x0102_1997), // 9p
+    ];
+    let kind = fstatfs(file).ok()?.filesystem_type();
+    if REMOTE.contains(&kind) {
+        return None;
+    }
+    let fd = file.as_raw_fd();
+    // SAFETY: the descriptor is open while `file` is, and these commands take an int.
+    let taken = unsafe {
+        // What tells of a broken lease would end the process; this signal is ignored by default.
+        fcntl(fd, F_SETSIG, SIGURG);
+        fcntl(fd, F_SETLEASE, c_int::from(F_RDLCK))
+    };
+    if taken != 0 {
+        return (Errno::last() == Errno::EAGAIN).then_some(true);
+    }
+    // SAFETY: as above.
+    unsafe { fcntl(fd, F_SETLEASE, F_UNLCK) };
+    Some(false)
 }
 
 /// Where an open file's name is now; `None` when it has none any more.
@@ -70,17 +156,6 @@ impl std::fmt::Debug for Gzip {
     }
 }
 
-/// All that one pass over a gzip file tells.
-#[derive(Debug)]
-pub(crate) struct Survey {
-    /// How many bytes it holds, as far as it can be read.
-    pub(crate) bytes: u64,
-    /// Its first bytes.
-    pub(crate) beginning: Vec<u8>,
-    /// Why it could not be read further.
-    pub(crate) damage: Option<io::Error>,
-}
-
 impl Gzip {
     pub(crate) fn new(file: File) -> Gzip {
         Gzip {
@@ -91,44 +166,19 @@ impl Gzip {
         }
     }
 
-    /// Reads it all once: there is no other way to know how long it is.
-    pub(crate) fn survey(file: &File) -> io::Result<Survey> {
-        let mut file = file.try_clone()?;
-        file.seek(SeekFrom::Start(0))?;
-        let mut decoder = MultiGzDecoder::new(BufReader::with_capacity(STEP_BYTES, file));
-        let mut survey = Survey {
-            bytes: 0,
-            beginning: Vec::new(),
-            damage: None,
-        };
-        let mut step = vec![0; STEP_BYTES];
-        loop {
-            match decoder.read(&mut step) {
-                Ok(0) => return Ok(survey),
-                Ok(bytes) => {
-                    let wanted =
-                        super::identity::HEAD_BYTES_MAX.saturating_sub(survey.beginning.len());
-                    survey
-                        .beginning
-                        .extend_from_slice(&step[..bytes.min(wanted)]);
-                    survey.bytes += bytes as u64;
-                }
-                Err(error) => {
-                    survey.damage = Some(error);
-                    return Ok(survey);
-                }
-            }
-        }
-    }
-
-    /// Bytes from `at` on; none at the end, or where it can't be read further.
-    pub(crate) fn read_at(&mut self, buf: &mut [u8], at: u64) -> io::Result<usize> {
+    /// Bytes from `at` on; none at the end, or where it can't be read further. `None` where they are further on than one call
+    /// decompresses: it is to be called again.
+    pub(crate) fn read_at(&mut self, buf: &mut [u8], at: u64) -> io::Result<Option<usize>> {
         if at < self.end - self.window.len() as u64 {
             self.rewind()?;
         }
         // Half of what is kept is never dropped, and holds all of what is asked for.
         let kept_bytes = WINDOW_BYTES.max(2 * buf.len());
+        let piece_end = self.end + PIECE_BYTES.max(2 * buf.len() as u64);
         while self.end < at + buf.len() as u64 && !self.finished {
+            if self.end >= piece_end {
+                return Ok(None);
+            }
             self.step(kept_bytes);
         }
         let start = self.end - self.window.len() as u64;
@@ -136,11 +186,11 @@ impl Gzip {
             .ok()
             .and_then(|skip| self.window.get(skip..))
         else {
-            return Ok(0);
+            return Ok(Some(0));
         };
         let bytes = content.len().min(buf.len());
         buf[..bytes].copy_from_slice(&content[..bytes]);
-        Ok(bytes)
+        Ok(Some(bytes))
     }
 
     fn step(&mut self, kept_bytes: usize) {

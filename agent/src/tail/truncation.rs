@@ -5,12 +5,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::Sight;
+use super::checksums::Checksums;
+use super::compare::{compare_unpacked, may_be};
 use super::files::Files;
 use super::generation::{Source, State};
-use super::identity::{beginning, begins_with, head_of};
-use super::reading::head_stands;
+use super::identity::Beginning;
+use super::looking::Begin;
+use super::reading::written_to;
 use super::rotation::Packing;
-use super::siblings::{Content, SHIFTS_MAX, Sibling, anchor_stands, is_copy_of, may_lack_the_end};
+use super::siblings::{Content, SHIFTS_MAX, Soon, is_copy_of, may_lack_the_end};
 use super::source::Gzip;
 use crate::account::{GenerationId, Identity, Lost};
 use crate::discover::stat::{Node, Stat};
@@ -22,16 +25,6 @@ pub(super) struct Copy {
     pub(super) node: Node,
     pub(super) file: File,
     pub(super) content: Content,
-}
-
-impl Copy {
-    /// The length of its content.
-    fn bytes(&self) -> u64 {
-        match &self.content {
-            Content::Plain(bytes) => *bytes,
-            Content::Packed(survey) => survey.bytes,
-        }
-    }
 }
 
 impl Files {
@@ -60,24 +53,25 @@ impl Files {
                 content: Content::Plain(stat.size),
             })
         });
-        let copy = held.or_else(|| self.find_copy(index, id, now));
+        let copy = match held {
+            Some(copy) => Soon::Now(Some(copy)),
+            None => self.find_copy(index, id, now),
+        };
         if let Some(Some(slot)) = self.slots.get_mut(index) {
             slot.copied = None;
         }
-        let from = self.kept_bytes(id, stat, copy.is_some());
+        let copied = !matches!(copy, Soon::Now(None));
+        let kept = if copied { None } else { self.kept(id, stat) };
         let file = self.close(id, Source::Gone);
         self.by_node.remove(&stat.node);
-        match copy {
-            Some(copy) => self.take_over(id, copy, Lost::CopyTruncate, now),
-            None => self.give_up(id, Lost::CopyTruncate),
-        }
+        self.go_on_in(id, copy, Lost::CopyTruncate, now);
         self.find_missed(index, Some(id), now);
         let Some(file) = file else {
             // It is opened by its path, as any new file.
             self.due.push(index);
             return;
         };
-        match self.begin_anew(index, &path, file, State::Live, from, now) {
+        match self.begin_anew(index, &path, file, State::Live, kept, now) {
             Some(id) => {
                 if let Some(Some(slot)) = self.slots.get_mut(index) {
                     slot.current = Some(id);
@@ -88,156 +82,197 @@ impl Files {
         self.set_baseline(index);
     }
 
-    /// The file that was truncated, as a new generation.
+    /// The generation goes on in this copy; or ends, if there is none; or waits until that is known.
+    fn go_on_in(&mut self, id: GenerationId, copy: Soon<Option<Copy>>, why: Lost, now: Duration) {
+        match copy {
+            Soon::Now(Some(copy)) => self.take_over(id, copy, why, now),
+            Soon::Now(None) => self.give_up(id, why),
+            Soon::Later => {
+                if let Some(generation) = self.generations.get_mut(&id) {
+                    generation.state = State::Final;
+                    generation.suspect = false;
+                }
+                self.aside.insert(id);
+                self.searched.insert(id, why);
+            }
+        }
+    }
+
+    /// Looks again for the copies of a slot's generations, after one has been looked through.
+    pub(super) fn find_copies_on(&mut self, index: usize, now: Duration) {
+        let of_slot = |id: &GenerationId| self.generations.get(id).is_some_and(|g| g.slot == index);
+        let searched: Vec<(GenerationId, Lost)> = self
+            .searched
+            .iter()
+            .filter(|(id, _)| of_slot(id))
+            .map(|(&id, &why)| (id, why))
+            .collect();
+        for (id, why) in searched {
+            self.searched.remove(&id);
+            let copy = self.find_copy(index, id, now);
+            self.go_on_in(id, copy, why, now);
+        }
+    }
+
+    /// The file that was truncated, as a new generation. `kept` is what is left in it of the one before.
     pub(super) fn begin_anew(
         &mut self,
         index: usize,
         path: &Path,
         file: File,
         state: State,
-        from: u64,
+        kept: Option<(u64, Checksums)>,
         now: Duration,
     ) -> Option<GenerationId> {
         let before = Stat::of_open(&file).ok()?;
-        let content = beginning(&file).ok()?;
+        let content = Beginning::of(&file).ok()?;
         // Truncated once more between the two: its size then is not that of what begins so.
         let stat = Stat::of_open(&file)
             .ok()
-            .filter(|stat| stat.size >= before.size && stat.size >= content.len() as u64)?;
+            .filter(|stat| stat.size >= before.size && stat.size >= content.head().end())?;
         let identity = Identity {
             device: stat.node.0,
             inode: stat.node.1,
-            head: head_of(&content),
+            head: content.head(),
         };
-        let from = from.min(stat.size);
+        let (from, sums) = kept.unzip();
+        let from = from.map(|from| from.min(stat.size));
+        let begin = from.map_or(Begin::At(0), Begin::After);
+        let from = from.unwrap_or(0);
+        let born_ns = super::source::born_ns(&file);
+        let seen = written_to(&file, from, stat.size);
         let source = Source::Plain(Some(file));
-        let id = self.adopt(index, path, source, state, identity, from, from > 0);
+        let id = self.adopt(index, path, source, state, identity, begin);
         if let Some(generation) = self.generations.get_mut(&id) {
             generation.modified = stat.modified;
+            generation.born_ns = born_ns;
+            if let Some(sums) = sums {
+                generation.sums = sums;
+            }
         }
-        self.grow(id, stat.size, now);
+        self.grow(id, seen, now);
         Some(id)
     }
 
-    /// How much of the truncated file is what stood there before: all, if it was only cut shorter. Without a copy, and
-    /// with the old head in place, that is what happened.
-    fn kept_bytes(&self, id: GenerationId, stat: Stat, copied: bool) -> u64 {
-        let Some(generation) = self.generations.get(&id) else {
-            return 0;
-        };
-        let head_bytes = u64::from(generation.identity.head.bytes);
-        let cut =
-            !copied && stat.size < generation.size && head_bytes > 0 && head_bytes <= stat.size;
-        let stands = || {
-            generation
-                .file()
-                .is_some_and(|file| head_stands(file, generation).unwrap_or(false))
-        };
-        if cut && stands() { stat.size } else { 0 }
+    /// How much of the file is what stood there before, if it was only cut shorter. What begins alike in its first few bytes may as well
+    /// have been written anew.
+    pub(super) fn kept(&self, id: GenerationId, stat: Stat) -> Option<(u64, Checksums)> {
+        let generation = self.generations.get(&id)?;
+        let file = generation.file().filter(|_| stat.size < generation.size)?;
+        let agreement = generation.compare(file, stat.size).ok()?;
+        let sums = generation.sums.cut(stat.size);
+        agreement.tells().then_some((stat.size, sums))
     }
 
     /// The copy of a generation. While a rotation shifts the names, it may stand at none of those that were listed.
-    fn find_copy(&mut self, index: usize, id: GenerationId, now: Duration) -> Option<Copy> {
+    fn find_copy(&mut self, index: usize, id: GenerationId, now: Duration) -> Soon<Option<Copy>> {
         for _ in 0..SHIFTS_MAX {
             let found = self.copy_of(index, id);
-            let directory = self.slots[index].as_ref()?.directory;
-            if found.is_some() || !self.refresh(directory, now) {
+            let Some(directory) = self.slots[index].as_ref().map(|slot| slot.directory) else {
+                return found;
+            };
+            if !matches!(found, Soon::Now(None)) || !self.refresh(directory, now) {
                 return found;
             }
         }
-        None
+        Soon::Now(None)
     }
 
     /// The newest rotated copy that holds what was read of the generation, and that belongs to no other.
-    fn copy_of(&self, index: usize, id: GenerationId) -> Option<Copy> {
-        let generation = self.generations.get(&id)?;
+    fn copy_of(&mut self, index: usize, id: GenerationId) -> Soon<Option<Copy>> {
+        let (Some(generation), Some(Some(slot))) =
+            (self.generations.get(&id), self.slots.get(index))
+        else {
+            return Soon::Now(None);
+        };
         if generation.size == 0 {
-            return None;
+            return Soon::Now(None);
         }
-        let slot = self.slots.get(index)?.as_ref()?;
         let mut siblings = self.siblings(slot);
         siblings.retain(|sibling| {
             let owner = self.owner(sibling);
             owner.is_none_or(|owner| owner.id == id)
         });
-        let open = |sibling: &Sibling| {
-            let (file, content) = sibling.open().ok()?;
-            let begins = match &content {
-                Content::Plain(_) => {
-                    beginning(&file).is_ok_and(|content| generation.is_begun_by(&content))
-                }
-                Content::Packed(survey) => generation.is_begun_by(&survey.beginning),
-            };
-            begins.then(|| Copy {
-                path: sibling.path.clone(),
-                node: sibling.stat.node,
-                file,
-                content,
-            })
-        };
-        let fits = |sibling: &Sibling| {
-            open(sibling).filter(|copy| {
-                let same = match copy.content {
-                    Content::Plain(_) => anchor_stands(&copy.file, generation),
-                    Content::Packed(_) => self.packed_anchor_stands(&copy.file, generation),
-                };
-                same && copy.bytes() >= generation.consumed
-            })
-        };
-        let plain = |sibling: &&Sibling| sibling.packing.is_none();
-        let packed = |sibling: &&Sibling| sibling.packing == Some(Packing::Gzip);
-        siblings
+        // Between the copy's end and the truncation the agent may have read on: then the copy that has just appeared is short. It
+        // holds nothing new, but nobody else may take it for a generation of its own.
+        let made_just_now: Vec<bool> = siblings
             .iter()
-            .rev()
-            .filter(plain)
-            .find_map(fits)
-            .or_else(|| siblings.iter().rev().filter(packed).find_map(fits))
-            .or_else(|| {
-                // Between the copy's end and the truncation the agent may have read on: then the copy that has just
-                // appeared is short. It holds nothing new, but nobody else may take it for a generation of its own.
-                let read_to = generation.anchor.end().max(generation.consumed);
-                let made_just_now = |sibling: &&Sibling| {
-                    let readable = !matches!(sibling.packing, Some(Packing::Unreadable(_)));
-                    let new = slot.copied == Some(sibling.stat.node) || !slot.was_there(sibling);
-                    readable && new
-                };
-                let short = |sibling| open(sibling).filter(|copy| copy.bytes() < read_to);
-                siblings.iter().rev().filter(made_just_now).find_map(short)
-            })
-    }
-
-    fn packed_anchor_stands(
-        &self,
-        file: &File,
-        generation: &super::generation::Generation,
-    ) -> bool {
-        use std::io::{Seek as _, SeekFrom};
-        let anchor = &generation.anchor;
-        let Ok(mut file) = file.try_clone() else {
-            return false;
-        };
-        if anchor.bytes().is_empty() {
-            return true;
+            .map(|sibling| slot.copied == Some(sibling.stat.node) || !slot.was_there(sibling))
+            .collect();
+        let mut short = None;
+        for (sibling, &is_new) in siblings.iter().zip(&made_just_now).rev() {
+            if sibling.packing.is_some() {
+                continue;
+            }
+            let Some(generation) = self.generations.get(&id) else {
+                break;
+            };
+            let Ok((file, stat)) = sibling.open() else {
+                continue;
+            };
+            let Ok(agreement) = generation.compare(&file, stat.size) else {
+                continue;
+            };
+            let copy = Copy {
+                path: sibling.path.clone(),
+                node: stat.node,
+                file,
+                content: Content::Plain(stat.size),
+            };
+            if generation.is_whole_in(agreement, stat.size) {
+                return Soon::Now(Some(copy));
+            }
+            if agreement.fits() && is_new && stat.size < generation.read_to() && short.is_none() {
+                short = Some(copy);
+            }
         }
-        let mut found = vec![0; anchor.bytes().len()];
-        file.seek(SeekFrom::Start(0)).is_ok()
-            && Gzip::new(file)
-                .read_at(&mut found, anchor.start())
-                .is_ok_and(|bytes| bytes == found.len() && found == anchor.bytes())
+        for (sibling, &is_new) in siblings.iter().zip(&made_just_now).rev() {
+            if sibling.packing != Some(Packing::Gzip) {
+                continue;
+            }
+            let Some(generation) = self.generations.get(&id) else {
+                break;
+            };
+            let head = generation.identity.head;
+            if sibling
+                .beginning()
+                .is_some_and(|beginning| !may_be(&beginning, head))
+            {
+                continue;
+            }
+            let unpacked = match self.unpacked(index, sibling) {
+                Soon::Later => return Soon::Later,
+                Soon::Now(None) => continue,
+                Soon::Now(Some(unpacked)) => unpacked,
+            };
+            let (Some(generation), Ok((file, stat))) = (self.generations.get(&id), sibling.open())
+            else {
+                continue;
+            };
+            let agreement = compare_unpacked(&unpacked, head, &generation.sums);
+            let bytes = unpacked.bytes;
+            let copy = Copy {
+                path: sibling.path.clone(),
+                node: stat.node,
+                file,
+                content: Content::Packed(unpacked),
+            };
+            if generation.is_whole_in(agreement, bytes) {
+                return Soon::Now(Some(copy));
+            }
+            if agreement.fits() && is_new && bytes < generation.read_to() && short.is_none() {
+                short = Some(copy);
+            }
+        }
+        Soon::Now(short)
     }
 
     /// The generation goes on, and ends, in a copy of it. What was seen but is not in the copy is lost.
     pub(super) fn take_over(&mut self, id: GenerationId, copy: Copy, why: Lost, now: Duration) {
-        let (bytes, damage) = match &copy.content {
-            Content::Plain(bytes) => (*bytes, None),
-            Content::Packed(survey) => (
-                survey.bytes,
-                survey.damage.as_ref().map(ToString::to_string),
-            ),
-        };
-        let content = match &copy.content {
-            Content::Plain(_) => beginning(&copy.file).unwrap_or_default(),
-            Content::Packed(survey) => survey.beginning.clone(),
+        let bytes = copy.content.bytes();
+        let (content, damage) = match &copy.content {
+            Content::Plain(_) => (Beginning::of(&copy.file).unwrap_or_default(), None),
+            Content::Packed(unpacked) => (unpacked.beginning.clone(), unpacked.damage.clone()),
         };
         let source = match copy.content {
             Content::Plain(_) => Source::Plain(Some(copy.file)),
@@ -274,8 +309,8 @@ impl Files {
         generation.ended = true;
         // From now on it is known by what the copy holds, which may be less than was read, or more.
         let old = generation.identity.head;
-        let head = head_of(&content);
-        if head.bytes > 0 && (old.bytes == 0 || !begins_with(&content, old)) {
+        let head = content.head();
+        if head.bytes > 0 && (old.bytes == 0 || !content.is(old)) {
             generation.identity.head = head;
             self.sights.push(Sight::Identified { id, head });
         }
@@ -339,9 +374,7 @@ impl Files {
         if self.by_node.get(&node) == Some(&id) {
             self.by_node.remove(&node);
         }
-        match self.find_copy(index, id, now) {
-            Some(copy) => self.take_over(id, copy, Lost::Deleted, now),
-            None => self.give_up(id, Lost::Deleted),
-        }
+        let copy = self.find_copy(index, id, now);
+        self.go_on_in(id, copy, Lost::Deleted, now);
     }
 }

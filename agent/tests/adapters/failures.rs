@@ -18,10 +18,15 @@ fn body() -> Bytes {
 }
 
 async fn failure(reply: Reply) -> Failure {
+    // Only where no answer comes is there anything to wait for.
+    let call = match reply {
+        Reply::Silence => Duration::from_millis(200),
+        _ => Duration::from_secs(60),
+    };
     let server = Server::start(move |_| reply.clone());
     let short = Options {
         timeouts: Timeouts {
-            call: Duration::from_millis(200),
+            call,
             ..Timeouts::default()
         },
         ..Options::default()

@@ -128,6 +128,11 @@ async fn groups_and_streams_are_made_as_the_target_says() {
     };
     logs.create_group(&target()).await.unwrap();
     logs.create_group(&rare).await.unwrap();
+    let essentials = Target {
+        class: GroupClass::Essentials,
+        ..rare.clone()
+    };
+    logs.create_group(&essentials).await.unwrap();
     logs.set_retention(&target()).await.unwrap();
     logs.set_retention(&rare).await.unwrap();
     logs.create_stream(&target()).await.unwrap();
@@ -141,6 +146,10 @@ async fn groups_and_streams_are_made_as_the_target_says() {
         (
             "CreateLogGroup",
             json!({"logGroupName": "app", "logGroupClass": "INFREQUENT_ACCESS"}),
+        ),
+        (
+            "CreateLogGroup",
+            json!({"logGroupName": "app", "logGroupClass": "ESSENTIALS"}),
         ),
         (
             "PutRetentionPolicy",
@@ -249,10 +258,16 @@ async fn a_group_whose_class_gives_no_streams_is_read_back_by_a_query() {
         class: GroupClass::InfrequentAccess,
         ..target()
     };
+    let essentials = Target {
+        class: GroupClass::Essentials,
+        ..target()
+    };
     for (target, actions) in [
         (rare, 4),
         // Somebody else made the group, and we do not know its class.
         (target(), 5),
+        // Nobody says whether the streams of such a group can be read.
+        (essentials, 5),
     ] {
         let server = infrequent();
         let events = logs_at(&server.url())
@@ -270,4 +285,57 @@ async fn a_group_whose_class_gives_no_streams_is_read_back_by_a_query() {
             (&json!(10), &json!(11))
         );
     }
+}
+
+/// A group that was made after the events happened: a query whose time ends before is refused, whatever is in the group.
+#[tokio::test]
+async fn a_query_of_a_time_before_the_group_reaches_to_now() {
+    let asked = std::sync::Mutex::new(Vec::new());
+    let server = Server::start(move |request| match request.action() {
+        "StartQuery" => {
+            let end = request.json()["endTime"].as_i64().unwrap();
+            let mut asked = asked.lock().unwrap();
+            asked.push(end);
+            match asked.len() {
+                1 => Reply::status(
+                    400,
+                    r#"{"__type":"MalformedQueryException","message":"Query's end date and time is either before the log groups creation time or exceeds the log groups log retention settings"}"#,
+                ),
+                _ if end > asked[0] + 1_000_000 => Reply::json(r#"{"queryId":"q-1"}"#),
+                _ => Reply::status(400, r#"{"__type":"MalformedQueryException"}"#),
+            }
+        }
+        _ => {
+            let row = |time: &str, text: &str| {
+                json!([
+                    {"field": "@timestamp", "value": time},
+                    {"field": "@message", "value": text},
+                ])
+            };
+            // What follows the time that was asked for has no end.
+            Reply::json(
+                &json!({"status": "Complete", "nextToken": "more", "results": [
+                    row("1970-01-01 00:00:10.010", "a"),
+                    row("1970-01-01 00:00:10.012", "b"),
+                    row("1970-01-02 00:00:00.000", "later"),
+                ]})
+                .to_string(),
+            )
+        }
+    });
+    let rare = Target {
+        class: GroupClass::InfrequentAccess,
+        ..target()
+    };
+    let events = logs_at(&server.url())
+        .read_back(&rare, 10_010, 10_012)
+        .await
+        .unwrap();
+    assert_eq!(events, [(10_010, "a".to_owned()), (10_012, "b".to_owned())]);
+    let actions: Vec<_> = server
+        .requests()
+        .iter()
+        .map(|it| it.action().to_owned())
+        .collect();
+    assert_eq!(actions, ["StartQuery", "StartQuery", "GetQueryResults"]);
 }

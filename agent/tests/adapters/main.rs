@@ -1,12 +1,12 @@
 //! The adapters to the outside, against small servers of the tests' own on loopback.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod bounds;
 mod failures;
 mod logs;
 mod metadata;
 mod metrics;
 mod routes;
-#[expect(dead_code, reason = "a benchmark uses more of it")]
 mod server;
 mod signature;
 

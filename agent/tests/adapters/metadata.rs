@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::server::{Reply, Request, Server};
 
-const TOKEN: &str = "a token";
+pub(crate) const TOKEN: &str = "a token";
 
 /// Metadata of an instance with these tags; `None`: tags are not allowed in it.
 fn instance(tags: Option<&'static [(&str, &str)]>) -> Server {
@@ -49,7 +49,7 @@ fn instance(tags: Option<&'static [(&str, &str)]>) -> Server {
     })
 }
 
-async fn search(metadata: Metadata) -> Result<Host, HostError> {
+pub(crate) async fn search(metadata: Metadata) -> Result<Host, HostError> {
     let root = tempfile::tempdir().unwrap();
     let files = [
         ("etc/machine-id", "0123456789abcdef0123456789abcdef\n"),

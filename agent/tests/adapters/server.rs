@@ -5,6 +5,7 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
@@ -49,6 +50,10 @@ pub(crate) enum Reply {
     Silence,
     /// The beginning of one, then the connection is closed.
     Cut,
+    /// One that begins so, and goes on with these bytes for as long as somebody takes them.
+    Endless(String, &'static [u8]),
+    /// The same, but one byte in a while.
+    Drip(String, Duration),
 }
 
 impl Reply {
@@ -68,6 +73,8 @@ struct Shared {
     requests: Mutex<Vec<Request>>,
     forgets: AtomicBool,
     connections: AtomicUsize,
+    /// Bytes of endless answers that somebody took.
+    taken: AtomicUsize,
     stopped: AtomicBool,
 }
 
@@ -137,6 +144,7 @@ impl Server {
             requests: Mutex::default(),
             forgets: AtomicBool::new(false),
             connections: AtomicUsize::new(0),
+            taken: AtomicUsize::new(0),
             stopped: AtomicBool::new(false),
         });
         let connection = Arc::new(connection);
@@ -149,6 +157,8 @@ impl Server {
                 let (Ok(stream), shared) = (stream, for_all.clone()) else {
                     continue;
                 };
+                // Head and body are written one after the other.
+                let _ = stream.set_nodelay(true);
                 shared.connections.fetch_add(1, Ordering::SeqCst);
                 let connection = connection.clone();
                 thread::spawn(move || connection(stream, &shared));
@@ -169,6 +179,11 @@ impl Server {
 
     pub(crate) fn requests(&self) -> Vec<Request> {
         self.shared.requests.lock().unwrap().clone()
+    }
+
+    /// How many bytes of endless answers were taken, by readers and by what is between them and here.
+    pub(crate) fn taken(&self) -> usize {
+        self.shared.taken.load(Ordering::SeqCst)
     }
 
     pub(crate) fn connections(&self) -> usize {
@@ -264,6 +279,24 @@ fn serve(reader: impl Read, mut writer: impl Write, shared: &Shared) -> io::Resu
             Reply::Silence => {
                 // Until the other side gives up.
                 let _ = reader.read(&mut [0]);
+                return Ok(());
+            }
+            Reply::Endless(head, piece) => {
+                writer.write_all(head.as_bytes())?;
+                let many = piece.repeat(32 * 1024 / piece.len());
+                while !shared.stopped.load(Ordering::SeqCst) {
+                    writer.write_all(&many)?;
+                    shared.taken.fetch_add(many.len(), Ordering::SeqCst);
+                }
+                return Ok(());
+            }
+            Reply::Drip(head, pause) => {
+                writer.write_all(head.as_bytes())?;
+                while !shared.stopped.load(Ordering::SeqCst) {
+                    writer.write_all(b" ")?;
+                    writer.flush()?;
+                    thread::sleep(pause);
+                }
                 return Ok(());
             }
             Reply::Cut => {

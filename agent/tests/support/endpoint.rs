@@ -47,6 +47,8 @@ pub(crate) enum Fault {
     Garbage,
     /// Answers late.
     Slow(Duration),
+    /// Takes the request late, by anything up to this: requests overtake each other.
+    Far(Duration),
 }
 
 /// A running endpoint. Ends when dropped.
@@ -101,6 +103,10 @@ impl Fault {
             Self::Garbage => Kind::Garbage,
             Self::Slow(time) => Kind::Delay {
                 ms: u64::try_from(time.as_millis()).unwrap(),
+            },
+            Self::Far(time) => Kind::DelayBefore {
+                ms: 0,
+                to_ms: Some(u64::try_from(time.as_millis()).unwrap()),
             },
         }
     }

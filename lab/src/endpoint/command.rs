@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::faults::Script;
-use super::settings::Settings;
+use super::settings::{Latency, Settings};
 use super::signature::Credentials;
 use super::{Config, Endpoint};
 
@@ -30,6 +30,7 @@ Examples:
   AWS_ENDPOINT_URL=http://127.0.0.1:4580 AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test aws logs describe-log-groups
   AWS_ENDPOINT_URL=http://127.0.0.1:4580 AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test aws cloudwatch list-metrics
   lab endpoint --latency 50ms --faults faults.json
+  lab endpoint --latency-before 30ms..90ms
   lab endpoint --any-credentials --put-rate 100
 
 A file of faults (for each request the first rule that meets it counts; delays and slow bodies add up with it):
@@ -41,6 +42,9 @@ A file of faults (for each request the first rule that meets it counts; delays a
   kind   "throttle" "access-denied" "expired-token" "not-found" "garbage" "truncated" "wrong-length" "reset-on-accept"
          {"refuse": {"for_ms"}} {"reset": {"taken"}} {"fail": {"status", "taken"}} {"delay": {"ms"}} {"slow-body": {"bytes_per_second"}}
          {"stall": {"limit_ms", "taken"}} {"take-first": {"events", "status"}}
+         {"delay-before": {"ms"}} {"delay-before": {"ms", "to_ms"}}
+"delay" and --latency hold back the answer to a request that was taken at once; "delay-before" and --latency-before hold back the request itself,
+so that requests overtake each other before they are taken. One that was read is taken even if its client has gone meanwhile.
 
 Questions over HTTP, at the control URL (which no fault reaches) and at the endpoint itself:
   GET, PUT, DELETE /_logs/faults    the rules and how many requests each has met; replace; clear
@@ -76,6 +80,9 @@ pub(crate) struct EndpointArgs {
     /// How late each answer is.
     #[arg(long, value_parser = humantime::parse_duration, default_value = "0s")]
     latency: Duration,
+    /// How late each request is taken: a time, or two with `..` between, of which each request gets any time between.
+    #[arg(long, value_parser = Latency::parse, default_value = "0s", value_name = "TIME[..TIME]")]
+    latency_before: Latency,
     /// How long after it was taken a log event or a metric datum is first shown.
     #[arg(long, value_parser = humantime::parse_duration, default_value = "0s")]
     visible_after: Duration,
@@ -106,6 +113,7 @@ impl EndpointArgs {
             settings: Settings {
                 credentials: (!self.any_credentials).then_some(credentials),
                 latency: self.latency,
+                latency_before: self.latency_before,
                 visible_after: self.visible_after,
                 create_stream_per_second: limit(self.create_stream_rate),
                 put_per_second: limit(self.put_rate),

@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::listen::Use;
-use super::service::{Buffers, Service, lock};
+use super::service::{Buffers, Reset, Service, lock};
 
 /// Serves a connection to its end.
 pub(super) async fn converse(stream: TcpStream, service: Arc<Service>, purpose: Use) {
@@ -48,7 +48,12 @@ async fn serve(socket: Socket, service: Arc<Service>, reset: Arc<AtomicBool>) {
         async move {
             // HTTP/1.1 answers one request after the other, so the memory is there.
             let mut own = std::mem::take(&mut *lock(&buffers));
-            let answer = service.answer(request, &mut own).await;
+            // What was read is taken, whatever becomes of its client meanwhile: so it is with a service that is far away.
+            let answer = tokio::spawn(async move {
+                let answer = service.answer(request, &mut own).await;
+                (answer, own)
+            });
+            let (answer, own) = answer.await.unwrap_or((Err(Reset), Buffers::default()));
             *lock(&buffers) = own;
             // Before hyper learns of it and lets go of the socket.
             reset.store(answer.is_err(), Ordering::Relaxed);

@@ -67,6 +67,14 @@ pub enum Kind {
         /// How late, in milliseconds.
         ms: u64,
     },
+    /// The request takes effect late, and is answered at once then: requests overtake each other on their way.
+    DelayBefore {
+        /// How late, in milliseconds.
+        ms: u64,
+        /// If this is more, each request is delayed by chance, by anything between the two.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to_ms: Option<u64>,
+    },
     /// The request's body is read slowly.
     SlowBody {
         /// At this rate.
@@ -111,6 +119,7 @@ impl Kind {
             Self::Fail { .. } => "fail",
             Self::Throttle => "throttle",
             Self::Delay { .. } => "delay",
+            Self::DelayBefore { .. } => "delay-before",
             Self::SlowBody { .. } => "slow-body",
             Self::Stall { .. } => "stall",
             Self::TakeFirst { .. } => "take-first",
@@ -154,6 +163,9 @@ impl Script {
 /// What happens to one request.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Plan {
+    /// Before the request takes effect.
+    pub(crate) before: Duration,
+    /// After that.
     pub(crate) delay: Duration,
     pub(crate) body_bytes_per_second: Option<u64>,
     pub(crate) fault: Option<Kind>,
@@ -200,6 +212,10 @@ impl Faults {
             }
             match rule.kind {
                 Kind::Delay { ms } => plan.delay += Duration::from_millis(ms),
+                Kind::DelayBefore { ms, to_ms } => {
+                    let most = to_ms.unwrap_or(ms).max(ms);
+                    plan.before += Duration::from_millis(self.chance.random_range(ms..=most));
+                }
                 Kind::SlowBody { bytes_per_second } => {
                     plan.body_bytes_per_second = Some(bytes_per_second.max(1));
                 }
@@ -207,6 +223,14 @@ impl Faults {
             }
         }
         plan
+    }
+
+    /// Anything between the two, by chance.
+    pub(crate) fn between(&mut self, least: Duration, most: Duration) -> Duration {
+        if most <= least {
+            return least;
+        }
+        self.chance.random_range(least..=most)
     }
 
     /// Whether the next connection is reset.
@@ -285,11 +309,31 @@ mod tests {
     }
 
     #[test]
+    fn a_delay_before_is_within_its_bounds_and_the_seed_decides() {
+        let delays = |kind| {
+            let mut faults = Faults::new(Script::put_log_events([(When::Always, kind)]));
+            let delay = |_| faults.request("PutLogEvents").before.as_millis();
+            (0..100).map(delay).collect::<Vec<_>>()
+        };
+        let fixed = Kind::DelayBefore { ms: 7, to_ms: None };
+        assert_eq!(delays(fixed), [7; 100]);
+        let spread = Kind::DelayBefore {
+            ms: 30,
+            to_ms: Some(90),
+        };
+        let some = delays(spread);
+        assert!(some.iter().all(|ms| (30..=90).contains(ms)), "{some:?}");
+        assert!(some.iter().any(|ms| *ms < 50) && some.iter().any(|ms| *ms > 70));
+        assert_eq!(some, delays(spread));
+    }
+
+    #[test]
     fn a_script_reads_as_the_documentation_shows_it() {
         let text = r#"{"seed": 7, "rules": [
             {"operation": "PutLogEvents", "when": {"every": 3}, "kind": {"fail": {"status": 503, "taken": true}}},
             {"when": {"probability": 0.1}, "kind": "throttle"},
-            {"kind": {"delay": {"ms": 50}}}]}"#;
+            {"kind": {"delay": {"ms": 50}}}, {"kind": {"delay-before": {"ms": 30, "to_ms": 90}}},
+            {"kind": {"delay-before": {"ms": 30}}}]}"#;
         let script: Script = serde_json::from_str(text).unwrap();
         assert_eq!(script.rules[0].when, When::Every(3));
         assert_eq!(script.rules[2].when, When::Always);

@@ -33,7 +33,7 @@ pub use error::AwsError;
 pub use faults::{Kind, Rule, Script, When};
 pub use listen::{Config, Endpoint};
 pub(crate) use service::{Buffers, Reset, Service};
-pub use settings::Settings;
+pub use settings::{Latency, Settings};
 pub use signature::Credentials;
 pub use stats::{Note, Stats};
 

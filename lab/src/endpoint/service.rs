@@ -162,6 +162,13 @@ impl Service {
             }
             Err(BodyError::BrokenOff) => return Err(Reset),
         }
+        let before_taken = plan.before + self.settings.latency_before.draw(&mut self.faults());
+        if !before_taken.is_zero() {
+            tokio::time::sleep(before_taken).await;
+            if !self.door.is_open() {
+                return Err(Reset);
+            }
+        }
         let result = match before(&plan, call.api) {
             Some(fault) => fault,
             None => Some(self.perform(&call, &head, buffers, &plan, &mut effect)),
@@ -299,6 +306,7 @@ fn before(plan: &Plan, api: Api) -> Option<Option<Result<Vec<u8>, AwsError>>> {
         | Kind::WrongLength
         | Kind::ResetOnAccept
         | Kind::Delay { .. }
+        | Kind::DelayBefore { .. }
         | Kind::SlowBody { .. } => return None,
     };
     Some(Some(Err(error)))

@@ -32,6 +32,17 @@ pub const DESCRIBE_ITEMS: usize = 50;
 pub const FILTER_PATTERN_CHARS: usize = 1024;
 /// Streams that a filter may name (model: `InputLogStreamNames`).
 pub const FILTER_STREAMS: usize = 100;
+/// Events that a query gives (`StartQuery`: "The maximum limit is 100,000"), in pages of [`PAGE_EVENTS`].
+pub const QUERY_EVENTS: usize = 100_000;
+/// Of a query's text (model: `QueryString`).
+pub const QUERY_CHARS: usize = 10_000;
+/// Queries whose results are kept here; the service keeps them for seven days.
+pub const QUERIES: usize = 1_000;
+/// So long a query waits before it runs, and so long it takes in all, in microseconds: a query over a stream and a short time takes a second or
+/// two there.
+pub const QUERY_SCHEDULED_US: i64 = 50_000;
+/// See [`QUERY_SCHEDULED_US`].
+pub const QUERY_US: i64 = 300_000;
 /// Tags of a group (model: `Tags`).
 pub const TAGS: usize = 50;
 /// Calls of `CreateLogStream` in a second, per account and region (`CreateLogStream`: "a limit of 50 TPS").

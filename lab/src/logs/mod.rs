@@ -6,6 +6,7 @@
 //! Events are kept in memory, at little more than the bytes of their messages, until the endpoint ends.
 
 // Leaves.
+mod insights;
 pub mod limits;
 mod names;
 mod pattern;
@@ -20,7 +21,8 @@ pub(crate) mod wire;
 pub(crate) const TARGET: &str = "Logs_20140328";
 
 pub use crate::endpoint::{
-    AwsError, Config, Credentials, Endpoint, Kind, Note, Rule, Script, Settings, Stats, When,
+    AwsError, Config, Credentials, Endpoint, Kind, Latency, Note, Rule, Script, Settings, Stats,
+    When,
 };
 pub(crate) use operations::{Context, answer, put_answer, unknown};
 pub use store::{Batch, Held, Put, Rejected, Store, StoredEvent};

@@ -20,9 +20,11 @@ pub(super) const LIMITS: &[Key] = &[
     key("memory", "\"12MiB\""),
     key("in_flight", "6"),
     key("requests_per_second", "50"),
+    key("files", "10000"),
     key("open_files", "1024"),
     key("backlog", "\"4GiB\""),
     key("backlog_files", "100"),
+    key("sweep", "\"60s\""),
 ];
 
 pub(super) const SHIP: &[Key] = &[
@@ -33,6 +35,13 @@ pub(super) const SHIP: &[Key] = &[
 ];
 
 const MAX_MEMORY_BYTES: u64 = 1 << 30;
+
+const MAX_FILES: u32 = 1_000_000;
+
+/// As often as where nothing tells of a write.
+const MIN_SWEEP: Duration = Duration::from_secs(1);
+/// Longer would save nothing more.
+const MAX_SWEEP: Duration = Duration::from_secs(10 * 60);
 
 /// An account's quota of PutLogEvents a second, in the regions where it is highest.
 /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html>
@@ -79,6 +88,7 @@ fn read_limits(table: &Table<'_>, settings: &mut Settings) {
         &mut limits.requests_per_second,
         table.integer("requests_per_second", 1..=MAX_REQUESTS_PER_SECOND),
     );
+    set(&mut limits.files, table.integer("files", 1..=MAX_FILES));
     set(
         &mut limits.open_files,
         table.integer("open_files", 8..=65_536),
@@ -88,6 +98,8 @@ fn read_limits(table: &Table<'_>, settings: &mut Settings) {
         &mut limits.backlog_files,
         table.integer("backlog_files", 1..=1_000_000),
     );
+    let sweep = rules::duration(MIN_SWEEP..=MAX_SWEEP);
+    set(&mut limits.sweep, table.parsed("sweep", sweep));
     settings.aws.max_connections = limits.in_flight;
 }
 

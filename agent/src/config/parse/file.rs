@@ -44,10 +44,11 @@ impl Entry {
     pub(super) fn settle(self, defaults: &Said) -> Result<FileSettings, TemplateError> {
         let patterns = self.patterns.into_iter().map(|p| p.text).collect();
         let exclude = self.exclude;
-        self.said.or(defaults).settle(|start| FileSet {
+        self.said.or(defaults).settle(|start, links| FileSet {
             patterns,
             exclude,
             start,
+            links,
         })
     }
 }

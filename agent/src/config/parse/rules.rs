@@ -168,12 +168,12 @@ pub(super) fn reason(error: &regex::Error) -> String {
     format!("is not a valid regular expression: {reason}")
 }
 
-/// How stamps without a zone are meant.
-pub(super) fn timezone(name: &str) -> Result<jiff::tz::TimeZone, Expected> {
+/// How stamps without a zone are meant; `None` by the host's.
+pub(super) fn timezone(name: &str) -> Result<Option<jiff::tz::TimeZone>, Expected> {
     if name == "local" {
-        return Ok(jiff::tz::TimeZone::system());
+        return Ok(None);
     }
-    jiff::tz::TimeZone::get(name).map_err(|_| {
+    jiff::tz::TimeZone::get(name).map(Some).map_err(|_| {
         "must be `local`, or a zone that this host's time zone database has, like Europe/Berlin"
             .into()
     })

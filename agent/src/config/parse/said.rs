@@ -15,7 +15,7 @@ use crate::frame::{
 };
 use crate::names::{Kind, Template, TemplateError};
 use crate::stamp::Format;
-use crate::tail::{FileSet, Start};
+use crate::tail::{FileSet, Links, Start};
 use crate::target::GroupClass;
 
 /// The keys.
@@ -25,6 +25,7 @@ pub(super) const SHARED: &[Key] = &[
     key("retention_days", "30"),
     key("class", "\"infrequent_access\""),
     key("start", "\"end\""),
+    key("follow_symlinks", "\"never\""),
     key("format", "\"syslog\""),
     key("timezone", "\"Europe/Berlin\""),
     key("encoding", "\"utf-8\""),
@@ -60,8 +61,10 @@ pub(super) struct Said {
     pub(super) retention_days: Option<Option<u32>>,
     pub(super) class: Option<GroupClass>,
     start: Option<Start>,
+    links: Option<Links>,
     format: Option<Option<Format>>,
-    timezone: Option<TimeZone>,
+    /// `Some(None)` is the host's, as it is then.
+    timezone: Option<Option<TimeZone>>,
     multiline: Option<Several>,
     include_lines: Option<Option<Patterns>>,
     exclude_lines: Option<Option<Patterns>>,
@@ -85,6 +88,7 @@ impl Said {
             retention_days: self.retention_days.or(other.retention_days),
             class: self.class.or(other.class),
             start: self.start.or(other.start),
+            links: self.links.or(other.links),
             format: self.format.or(other.format),
             timezone: self.timezone.or(other.timezone),
             multiline: self.multiline.or(other.multiline),
@@ -101,11 +105,15 @@ impl Said {
     /// Only a default name that is no valid template, which a test rules out.
     pub(super) fn settle(
         self,
-        set: impl FnOnce(Start) -> FileSet,
+        set: impl FnOnce(Start, Links) -> FileSet,
     ) -> Result<FileSettings, TemplateError> {
         let hold = self.multiline.as_ref().map(|several| several.timeout);
+        let zone = self.timezone.flatten();
         Ok(FileSettings {
-            set: set(self.start.unwrap_or(DEFAULT_START)),
+            set: set(
+                self.start.unwrap_or(DEFAULT_START),
+                self.links.unwrap_or_default(),
+            ),
             group: or_default(self.group, Kind::Group, DEFAULT_GROUP)?,
             stream: or_default(self.stream, Kind::Stream, DEFAULT_STREAM)?,
             retention_days: self.retention_days.flatten(),
@@ -118,7 +126,8 @@ impl Said {
                 hold: hold.or(self.hold).unwrap_or(DEFAULT_HOLD),
             },
             format: self.format.flatten(),
-            timezone: self.timezone.unwrap_or_else(TimeZone::system),
+            follows_host_zone: zone.is_none(),
+            timezone: zone.unwrap_or_else(TimeZone::system),
         })
     }
 }
@@ -152,11 +161,20 @@ impl Said {
                 &[
                     ("standard", GroupClass::Standard),
                     ("infrequent_access", GroupClass::InfrequentAccess),
+                    ("essentials", GroupClass::Essentials),
                 ],
             ),
             start: table.one_of(
                 "start",
                 &[("beginning", Start::Beginning), ("end", Start::End)],
+            ),
+            links: table.one_of(
+                "follow_symlinks",
+                &[
+                    ("readable", Links::Readable),
+                    ("never", Links::Never),
+                    ("always", Links::Always),
+                ],
             ),
             format: read_format(table),
             timezone: table.parsed("timezone", rules::timezone),

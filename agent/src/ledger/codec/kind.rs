@@ -15,3 +15,9 @@ pub(super) const COUNTERS: u8 = 12;
 pub(super) const RETIRED: u8 = 13;
 pub(super) const CARRIED: u8 = 14;
 pub(super) const RECENT: u8 = 15;
+pub(super) const PRINTED: u8 = 16;
+/// A generation that begins with bytes of an earlier one.
+pub(super) const CONTINUED: u8 = 20;
+/// What [`CARRIED`] is for others, for one that begins with bytes of an earlier one.
+pub(super) const CARRIED_ON: u8 = 21;
+pub(super) const REFUSED: u8 = 22;

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::account::{BatchId, Fate, GenerationId, Head, Identity, Part, Span};
+use crate::account::{BatchId, Fate, GenerationId, Head, Identity, Mark, Part, Print, Span};
 use crate::ledger::fates;
 use crate::ledger::{Carried, Intent, Landing, Record, Totals};
 use crate::target::{GroupClass, Target};
@@ -57,9 +57,22 @@ impl<'b> Reader<'b, '_> {
                 from: self.number()?,
                 at_ms: self.time()?,
             },
+            kind::CONTINUED => Record::Continued {
+                generation: self.generation()?,
+                identity: self.identity()?,
+                set: self.name()?,
+                path: self.path()?,
+                target: self.target()?,
+                from: self.number()?,
+                at_ms: self.time()?,
+            },
             kind::IDENTIFIED => Record::Identified {
                 generation: self.generation()?,
                 head: self.head()?,
+            },
+            kind::PRINTED => Record::Printed {
+                generation: self.generation()?,
+                print: Box::new(self.print()?),
             },
             kind::MOVED => Record::Moved {
                 generation: self.generation()?,
@@ -102,6 +115,11 @@ impl<'b> Reader<'b, '_> {
                 span: self.span()?,
                 fate: self.fate()?,
             },
+            kind::REFUSED => Record::Refused {
+                count: self.number()?,
+                what: self.text()?.to_owned(),
+                at_ms: self.time()?,
+            },
             kind::COUNTERS => Record::Counters {
                 next_generation: self.number()?,
                 next_batch: self.number()?,
@@ -112,18 +130,11 @@ impl<'b> Reader<'b, '_> {
                 generations: self.number()?,
                 totals: self.totals()?,
             },
-            kind::CARRIED => Record::Carried(Box::new(Carried {
-                generation: self.generation()?,
-                identity: self.identity()?,
-                set: self.name()?,
-                path: self.path()?,
-                target: self.target()?,
-                seen: self.number()?,
-                ended: self.flag()?,
-                settled: self.many(Self::run)?,
-                totals: self.totals()?,
-                last_ms: self.time()?,
-            })),
+            kind::CARRIED => Record::Carried(Box::new(self.carried(0)?)),
+            kind::CARRIED_ON => {
+                let base = self.number()?;
+                Record::Carried(Box::new(self.carried(base)?))
+            }
             kind::RECENT => Record::Recent {
                 target: self.target()?,
                 batches: self.many(|from| {
@@ -136,6 +147,22 @@ impl<'b> Reader<'b, '_> {
                 })?,
             },
             _ => return Err(Malformed("an unknown kind")),
+        })
+    }
+
+    fn carried(&mut self, base: u64) -> Result<Carried, Malformed> {
+        Ok(Carried {
+            generation: self.generation()?,
+            identity: self.identity()?,
+            set: self.name()?,
+            path: self.path()?,
+            target: self.target()?,
+            base,
+            seen: self.number()?,
+            ended: self.flag()?,
+            settled: self.many(Self::run)?,
+            totals: self.totals()?,
+            last_ms: self.time()?,
         })
     }
 
@@ -200,7 +227,7 @@ impl<'b> Reader<'b, '_> {
 
     fn many<T>(
         &mut self,
-        read: impl Fn(&mut Self) -> Result<T, Malformed>,
+        mut read: impl FnMut(&mut Self) -> Result<T, Malformed>,
     ) -> Result<Vec<T>, Malformed> {
         let count = self.number()?;
         // Each takes a byte at least: a count above that can't be true, and reserves nothing.
@@ -242,10 +269,37 @@ impl<'b> Reader<'b, '_> {
     }
 
     fn head(&mut self) -> Result<Head, Malformed> {
+        let length = self.number()?;
+        let start = match length >> 32 {
+            0 => 0,
+            1 => self.number()?,
+            _ => return Err(Malformed("a head that is too long")),
+        };
         Ok(Head {
-            bytes: u32::try_from(self.number()?)
-                .map_err(|_| Malformed("a head that is too long"))?,
+            start,
+            bytes: length as u32,
             hash: u64::from_le_bytes(self.array()?),
+        })
+    }
+
+    fn print(&mut self) -> Result<Print, Malformed> {
+        let born_ns = self.option(Self::time)?;
+        let modified_ns = self.option(Self::time)?;
+        let base = self.number()?;
+        let mut from = base;
+        let marks = self.many(|reader| {
+            let to = from
+                .checked_add(reader.number()?)
+                .ok_or(Malformed("a position above 64 bits"))?;
+            from = to;
+            let crc = u32::from_le_bytes(reader.array()?);
+            Ok(Mark { to, crc })
+        })?;
+        Ok(Print {
+            born_ns,
+            modified_ns,
+            base,
+            marks,
         })
     }
 
@@ -270,6 +324,7 @@ impl<'b> Reader<'b, '_> {
             class: match self.byte()? {
                 0 => GroupClass::Standard,
                 1 => GroupClass::InfrequentAccess,
+                2 => GroupClass::Essentials,
                 _ => return Err(Malformed("an unknown class")),
             },
         };

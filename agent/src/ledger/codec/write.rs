@@ -3,7 +3,7 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use crate::account::{Head, Identity, Part, Span};
+use crate::account::{Head, Identity, Part, Print, Span};
 use crate::ledger::fates;
 use crate::ledger::{Record, Totals};
 use crate::target::{GroupClass, Target};
@@ -32,10 +32,33 @@ pub(in crate::ledger) fn encode(record: &Record, out: &mut Vec<u8>) {
             to.number(*from);
             to.time(*at_ms);
         }
+        Record::Continued {
+            generation,
+            identity,
+            set,
+            path,
+            target,
+            from,
+            at_ms,
+        } => {
+            to.byte(kind::CONTINUED);
+            to.number(generation.0);
+            to.identity(identity);
+            to.bytes(set.as_bytes());
+            to.path(path);
+            to.target(target);
+            to.number(*from);
+            to.time(*at_ms);
+        }
         Record::Identified { generation, head } => {
             to.byte(kind::IDENTIFIED);
             to.number(generation.0);
             to.head(*head);
+        }
+        Record::Printed { generation, print } => {
+            to.byte(kind::PRINTED);
+            to.number(generation.0);
+            to.print(print);
         }
         Record::Moved { generation, path } => {
             to.byte(kind::MOVED);
@@ -87,6 +110,12 @@ pub(in crate::ledger) fn encode(record: &Record, out: &mut Vec<u8>) {
             to.span(span);
             to.byte(fates::code(*fate));
         }
+        Record::Refused { count, what, at_ms } => {
+            to.byte(kind::REFUSED);
+            to.number(*count);
+            to.bytes(what.as_bytes());
+            to.time(*at_ms);
+        }
         Record::Counters {
             next_generation,
             next_batch,
@@ -108,7 +137,14 @@ pub(in crate::ledger) fn encode(record: &Record, out: &mut Vec<u8>) {
             to.totals(totals);
         }
         Record::Carried(carried) => {
-            to.byte(kind::CARRIED);
+            // The older kind wherever it says all: so older agents go on with most ledgers of newer ones.
+            match carried.base {
+                0 => to.byte(kind::CARRIED),
+                base => {
+                    to.byte(kind::CARRIED_ON);
+                    to.number(base);
+                }
+            }
             to.number(carried.generation.0);
             to.identity(&carried.identity);
             to.bytes(carried.set.as_bytes());
@@ -180,9 +216,27 @@ impl Writer<'_> {
         self.bytes(path.as_os_str().as_bytes());
     }
 
+    /// Bit 32 of the length says that the first position follows.
     fn head(&mut self, head: Head) {
-        self.number(u64::from(head.bytes));
+        let begins_later = u64::from(head.start > 0) << 32;
+        self.number(u64::from(head.bytes) | begins_later);
+        if head.start > 0 {
+            self.number(head.start);
+        }
         self.0.extend_from_slice(&head.hash.to_le_bytes());
+    }
+
+    fn print(&mut self, print: &Print) {
+        self.option(print.born_ns, Self::time);
+        self.option(print.modified_ns, Self::time);
+        self.number(print.base);
+        self.number(print.marks.len() as u64);
+        let mut from = print.base;
+        for mark in &print.marks {
+            self.number(mark.to.saturating_sub(from));
+            self.0.extend_from_slice(&mark.crc.to_le_bytes());
+            from = mark.to;
+        }
     }
 
     fn identity(&mut self, identity: &Identity) {
@@ -198,6 +252,7 @@ impl Writer<'_> {
         self.byte(match target.class {
             GroupClass::Standard => 0,
             GroupClass::InfrequentAccess => 1,
+            GroupClass::Essentials => 2,
         });
     }
 

@@ -26,6 +26,9 @@ pub enum Contradiction {
     /// Some of these bytes are in a batch that is not answered yet.
     #[error("bytes {}..{} of generation {} are in flight already", .0.start, .0.end, .0.generation)]
     InFlightTwice(Span),
+    /// The bytes of an earlier generation were to be left out of an account that had begun.
+    #[error("the first {0} bytes of a generation can't be left out: its account has begun")]
+    LeftOutTwice(u64),
     /// A batch landed with other bytes than it was sent with.
     #[error("batch {} was not sent with these bytes", .0.0)]
     OtherSpans(BatchId),

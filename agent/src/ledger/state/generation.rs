@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::account::{Fate, GenerationId, Identity, Span};
+use crate::account::{Fate, GenerationId, Identity, Print, Span};
 use crate::ledger::intervals::Intervals;
 use crate::ledger::{Carried, Totals};
 use crate::target::Target;
@@ -23,10 +23,14 @@ pub struct Gap {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Generation {
     pub(super) identity: Identity,
+    pub(super) print: Print,
     set: Arc<str>,
     pub(super) path: PathBuf,
     pub(super) target: Arc<Target>,
-    seen: u64,
+    /// Bytes at the beginning that are in an earlier generation's account: settled here, and in no sum.
+    base: u64,
+    /// One past the last byte that is known.
+    extent: u64,
     ended: bool,
     settled: Intervals,
     in_flight: Intervals,
@@ -43,10 +47,12 @@ impl Generation {
     ) -> Self {
         Generation {
             identity,
+            print: Print::default(),
             set,
             path,
             target,
-            seen: 0,
+            base: 0,
+            extent: 0,
             ended: false,
             settled: Intervals::default(),
             in_flight: Intervals::default(),
@@ -59,6 +65,12 @@ impl Generation {
     #[must_use]
     pub fn identity(&self) -> Identity {
         self.identity
+    }
+
+    /// What was read of it, and the times of its file.
+    #[must_use]
+    pub fn print(&self) -> &Print {
+        &self.print
     }
 
     /// The stable name of the set it belongs to.
@@ -79,10 +91,16 @@ impl Generation {
         &self.target
     }
 
-    /// The bytes it is known to have.
+    /// The bytes it is known to have, without those that are in an earlier generation's account.
     #[must_use]
     pub fn seen(&self) -> u64 {
-        self.seen
+        self.extent.saturating_sub(self.base)
+    }
+
+    /// One past the last byte that it is known to have.
+    #[must_use]
+    pub fn extent(&self) -> u64 {
+        self.extent
     }
 
     /// The first byte whose fate is not known.
@@ -94,7 +112,7 @@ impl Generation {
     /// The bytes without a fate, those in flight included.
     #[must_use]
     pub fn pending(&self) -> u64 {
-        self.seen.saturating_sub(self.totals.sum())
+        self.seen().saturating_sub(self.totals.sum())
     }
 
     /// The bytes in batches that are not answered yet.
@@ -112,7 +130,7 @@ impl Generation {
     /// Its size, if no byte will be added to it.
     #[must_use]
     pub fn ended(&self) -> Option<u64> {
-        self.ended.then_some(self.seen)
+        self.ended.then_some(self.extent)
     }
 
     /// When it was found, or some of it landed last, Unix milliseconds.
@@ -144,21 +162,31 @@ impl Generation {
         Known {
             id,
             identity: self.identity,
+            print: self.print.clone(),
             set: Arc::clone(&self.set),
             path: self.path.clone(),
             target: Arc::clone(&self.target),
             settled_to: self.settled_to(),
-            seen: self.seen,
+            seen: self.extent,
             ended: self.ended(),
             last_ms: self.last_ms,
         }
     }
 
     pub(super) fn see(&mut self, size: u64) {
-        if size > self.seen {
-            self.seen = size;
+        if size > self.extent {
+            self.extent = size;
             self.ended = false;
         }
+    }
+
+    /// Leaves the bytes before `from` to an earlier generation's account. To be called before anything is settled.
+    pub(super) fn leave_out(&mut self, from: u64) -> Result<(), Contradiction> {
+        self.see(from);
+        self.base = from;
+        self.settled
+            .insert(0, from)
+            .map_err(|_| Contradiction::LeftOutTwice(from))
     }
 
     pub(super) fn end(&mut self, size: u64) {
@@ -220,7 +248,8 @@ impl Generation {
             set: Arc::clone(&self.set),
             path: self.path.clone(),
             target: Arc::clone(&self.target),
-            seen: self.seen,
+            base: self.base,
+            seen: self.extent,
             ended: self.ended,
             settled: self.settled.runs().to_vec(),
             totals: self.totals,
@@ -235,7 +264,8 @@ impl Generation {
             carried.path.clone(),
             Arc::clone(&carried.target),
         );
-        generation.seen = carried.seen;
+        generation.base = carried.base;
+        generation.extent = carried.seen;
         generation.ended = carried.ended;
         generation.totals = carried.totals;
         generation.last_ms = carried.last_ms;
@@ -262,11 +292,11 @@ impl Generation {
     pub(super) fn check(&self, in_flight: u64) -> Result<(), &'static str> {
         let mut gaps = 0_u64;
         let mut at = 0;
-        while at < self.seen {
+        while at < self.extent {
             let gap = self.next_gap(at);
-            let end = gap.end.unwrap_or(self.seen).min(self.seen);
+            let end = gap.end.unwrap_or(self.extent).min(self.extent);
             gaps += end.saturating_sub(gap.start);
-            at = gap.end.unwrap_or(self.seen);
+            at = gap.end.unwrap_or(self.extent);
         }
         let both = |(start, end): &(u64, u64)| self.settled.overlaps(*start, *end);
         let wrong = [
@@ -275,11 +305,11 @@ impl Generation {
                 "its runs of bytes are out of order",
             ),
             (
-                self.settled.bytes() != self.totals.sum(),
+                self.settled.bytes().checked_sub(self.base) != Some(self.totals.sum()),
                 "the settled bytes are not the sum of the fates",
             ),
             (
-                self.settled.end().max(self.in_flight.end()) > self.seen,
+                self.settled.end().max(self.in_flight.end()) > self.extent,
                 "bytes are settled or in flight that nobody has seen",
             ),
             (
@@ -291,10 +321,11 @@ impl Generation {
                 "the bytes in flight are not those of the batches",
             ),
             (
-                u128::from(self.totals.sum())
+                u128::from(self.base)
+                    + u128::from(self.totals.sum())
                     + u128::from(self.in_flight.bytes())
                     + u128::from(gaps)
-                    != u128::from(self.seen),
+                    != u128::from(self.extent),
                 "the bytes seen are not those settled, in flight and waiting",
             ),
         ];

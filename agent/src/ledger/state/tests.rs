@@ -27,7 +27,11 @@ fn found(generation: u64, from: u64) -> Record {
         identity: Identity {
             device: 2049,
             inode: 77 + generation,
-            head: Head { bytes: 64, hash: 5 },
+            head: Head {
+                start: 0,
+                bytes: 64,
+                hash: 5,
+            },
         },
         set: "/var/log/nginx/*.log".into(),
         path: PathBuf::from("/var/log/nginx/access.log"),

@@ -318,7 +318,7 @@ fn a_ledger_of_a_newer_version_is_set_aside() {
     // Every version begins with magic, version, length and checksum.
     for copy in [0, 2048] {
         let length = u32::from_le_bytes(page[copy + 12..copy + 16].try_into().unwrap()) as usize;
-        page[copy + 8] = 2;
+        page[copy + 8] = 3;
         page[copy + 16..copy + 20].fill(0);
         let crc = crc32fast::hash(&page[copy..copy + length]);
         page[copy + 16..copy + 20].copy_from_slice(&crc.to_le_bytes());
@@ -330,7 +330,7 @@ fn a_ledger_of_a_newer_version_is_set_aside() {
     let How::SetAside { why, .. } = &opened.how else {
         panic!("{:?}", opened.how);
     };
-    assert!(why.contains("ledger.b is of version 2"), "{why}");
+    assert!(why.contains("ledger.b is of version 3"), "{why}");
     assert!(why.contains("first start"), "{why}");
     assert!(opened.state.is_empty());
 }

@@ -26,12 +26,17 @@ pub(super) enum Fault {
     NotSent,
     /// It has not arrived, and nobody knows.
     LostBefore,
-    /// It has arrived, and nobody knows. What it put is visible this long after.
+    /// It arrives, and nobody knows: half of that time later, when the agent has given up. What it put is visible this long after that.
     LostAfter {
         visible_ms: u64,
     },
-    /// The service has taken every second event, and fails.
+    /// The same of every second event.
     Half {
+        visible_ms: u64,
+    },
+    /// The same of the first so many events.
+    Prefix {
+        events: usize,
         visible_ms: u64,
     },
     Service,
@@ -47,7 +52,7 @@ pub(super) enum Fault {
 pub(super) struct Service {
     pub(super) group: bool,
     pub(super) retention: bool,
-    /// By stream: when visible, and the event.
+    /// By stream, in the order of arrival: when visible, and the event.
     pub(super) streams: HashMap<String, Vec<(u64, Event)>>,
 }
 
@@ -61,49 +66,12 @@ impl Service {
         }
     }
 
-    pub(super) fn perform(
-        &mut self,
-        what: &What,
-        fault: Fault,
-        start_ms: u64,
-        end_ms: u64,
-    ) -> Answer {
-        let fail = |failure| match what {
+    /// The call is lost or refused on its way.
+    pub(super) fn refuse(what: &What, failure: Failure) -> Answer {
+        match what {
             What::Put { .. } => Answer::Put(Err(failure)),
             What::ReadBack { .. } | What::Recall { .. } => Answer::Events(Err(failure)),
             _ => Answer::Made(Err(failure)),
-        };
-        let (kind, then) = match fault {
-            Fault::None => (None, Some(0)),
-            Fault::Late { visible_ms } => (None, Some(visible_ms)),
-            Fault::NotSent => (Some(FailureKind::NotSent), None),
-            Fault::LostBefore => (Some(FailureKind::Unknown), None),
-            Fault::LostAfter { visible_ms } | Fault::Half { visible_ms } => {
-                (Some(FailureKind::Unknown), Some(visible_ms))
-            }
-            Fault::Service => (Some(FailureKind::Service), None),
-            Fault::Throttled { retry_after_ms } => {
-                let mut failure = Self::failure(FailureKind::Throttled);
-                failure.retry_after = Some(Duration::from_millis(retry_after_ms));
-                return fail(failure);
-            }
-            Fault::Aborted => (Some(FailureKind::Aborted), None),
-            Fault::Denied => (Some(FailureKind::Denied), None),
-            Fault::Other => (Some(FailureKind::Other), None),
-        };
-        // What goes well is done at once, however long the answer takes.
-        let now_ms = if matches!(fault, Fault::None) {
-            start_ms
-        } else {
-            end_ms
-        };
-        let half = matches!(fault, Fault::Half { .. });
-        let done = then.map(|visible_ms| self.take(what, now_ms, now_ms + visible_ms, half));
-        match (kind, done) {
-            (Some(kind), _) => fail(Self::failure(kind)),
-            (None, Some(Ok(answer))) => answer,
-            (None, Some(Err(kind))) => fail(Self::failure(kind)),
-            (None, None) => unreachable!("no fault, no loss"),
         }
     }
 
@@ -112,7 +80,7 @@ impl Service {
         what: &What,
         now_ms: u64,
         visible_ms: u64,
-        half: bool,
+        takes: impl Fn(usize) -> bool,
     ) -> Result<Answer, FailureKind> {
         match what {
             What::Put { target, body, .. } => {
@@ -125,14 +93,13 @@ impl Service {
                 if events.iter().any(|(_, message)| message == POISON) {
                     return Err(FailureKind::Invalid);
                 }
-                let every = if half { 2 } else { 1 };
                 // Each event is visible at a moment of its own.
                 let late = |at: usize| visible_ms.saturating_sub(at as u64 * 7).max(now_ms);
                 stream.extend(
                     events
                         .into_iter()
                         .enumerate()
-                        .filter(|(at, _)| at % every == 0)
+                        .filter(|(at, _)| takes(*at))
                         .map(|(at, event)| (late(at), event)),
                 );
                 Ok(Answer::Put(Ok(RejectedInfo::default())))
@@ -175,6 +142,17 @@ impl Service {
     }
 }
 
+/// A call on its way to the service.
+#[derive(Debug)]
+pub(super) struct Travelling {
+    what: What,
+    fault: Fault,
+    /// What it puts is visible then.
+    visible_ms: u64,
+    /// Whose answer is awaited, and when it comes.
+    awaited: Option<(u64, CallId)>,
+}
+
 /// A batch that is to be shipped: stream, when it is offered, events.
 #[derive(Debug, Clone)]
 pub(super) struct Plan {
@@ -192,6 +170,8 @@ pub(super) struct World {
     pub(super) announced: Vec<bool>,
     pub(super) settled: Vec<Option<Vec<Part>>>,
     pub(super) offered: Vec<bool>,
+    /// Calls on their way: when they arrive, in which order they left.
+    pub(super) travelling: BTreeMap<(u64, usize), Travelling>,
     /// Answers on their way: when, to which call.
     pub(super) answers: BTreeMap<(u64, CallId), Answer>,
     pub(super) now_ms: u64,
@@ -212,6 +192,7 @@ impl World {
             settled: plans.iter().map(|_| None).collect(),
             offered: vec![false; plans.len()],
             plans,
+            travelling: BTreeMap::new(),
             answers: BTreeMap::new(),
             now_ms: 0,
             requests: 0,
@@ -238,8 +219,14 @@ impl World {
     /// All that is known is what is durable; what is under way may still land, and nobody hears of it.
     pub(super) fn crash(&mut self) {
         self.answers.clear();
+        let latest_ms = self.now_ms + SETTLE_MS - 1;
         for (visible, _) in self.service.streams.values_mut().flatten() {
-            *visible = (*visible).min(self.now_ms + SETTLE_MS - 1);
+            *visible = (*visible).min(latest_ms);
+        }
+        for ((at_ms, nth), mut call) in std::mem::take(&mut self.travelling) {
+            call.awaited = None;
+            call.visible_ms = call.visible_ms.min(latest_ms);
+            self.travelling.insert((at_ms.min(latest_ms), nth), call);
         }
         self.shipping = Shipping::new(Limits::default(), 1);
         for index in 0..self.plans.len() {
@@ -332,12 +319,13 @@ impl World {
             .filter(|(_, offered)| !**offered)
             .map(|(plan, _)| plan.offered_ms)
             .min();
+        let arrival = self.travelling.first_key_value().map(|((at, _), _)| *at);
         let answer = self.answers.first_key_value().map(|((at, _), _)| *at);
         let due = self
             .shipping
             .next_due()
             .map(|due| due.as_nanos().div_ceil(1_000_000) as u64);
-        let Some(next) = [offers, answer, due].into_iter().flatten().min() else {
+        let Some(next) = [offers, arrival, answer, due].into_iter().flatten().min() else {
             assert_eq!(
                 self.shipping.outstanding(),
                 0,
@@ -346,6 +334,12 @@ impl World {
             return false;
         };
         self.now_ms = self.now_ms.max(next);
+        while let Some(entry) = self.travelling.first_entry()
+            && entry.key().0 <= self.now_ms
+        {
+            let call = entry.remove();
+            self.arrive(call);
+        }
         while let Some(entry) = self.answers.first_entry()
             && entry.key().0 <= self.now_ms
         {
@@ -381,8 +375,90 @@ impl World {
         }
         let (fault, took_ms) = faults.next().unwrap_or((Fault::None, 10));
         let end_ms = self.now_ms + took_ms;
-        let answer = self.service.perform(&call.what, fault, self.now_ms, end_ms);
+        // Most of the time passes before it arrives: calls overtake each other.
+        let arrives_ms = self.now_ms + took_ms / 8 * 7;
+        let kind = match fault {
+            Fault::None | Fault::Late { .. } => {
+                let late_ms = match fault {
+                    Fault::Late { visible_ms } => visible_ms,
+                    _ => 0,
+                };
+                let awaited = Some((end_ms, call.id));
+                self.travel(call.what, fault, arrives_ms, arrives_ms + late_ms, awaited);
+                return;
+            }
+            Fault::LostAfter { visible_ms }
+            | Fault::Half { visible_ms }
+            | Fault::Prefix { visible_ms, .. } => {
+                let (at_ms, visible_ms) = (end_ms + visible_ms / 2, end_ms + visible_ms);
+                self.travel(call.what.clone(), fault, at_ms, visible_ms, None);
+                FailureKind::Unknown
+            }
+            Fault::NotSent => FailureKind::NotSent,
+            Fault::LostBefore => FailureKind::Unknown,
+            Fault::Service => FailureKind::Service,
+            Fault::Throttled { .. } => FailureKind::Throttled,
+            Fault::Aborted => FailureKind::Aborted,
+            Fault::Denied => FailureKind::Denied,
+            Fault::Other => FailureKind::Other,
+        };
+        let mut failure = Service::failure(kind);
+        if let Fault::Throttled { retry_after_ms } = fault {
+            failure.retry_after = Some(Duration::from_millis(retry_after_ms));
+        }
+        let answer = Service::refuse(&call.what, failure);
         self.answers.insert((end_ms, call.id), answer);
+    }
+
+    fn travel(
+        &mut self,
+        what: What,
+        fault: Fault,
+        arrives_ms: u64,
+        visible_ms: u64,
+        awaited: Option<(u64, CallId)>,
+    ) {
+        let call = Travelling {
+            what,
+            fault,
+            visible_ms,
+            awaited,
+        };
+        self.travelling.insert((arrives_ms, self.requests), call);
+    }
+
+    fn arrive(&mut self, call: Travelling) {
+        let takes = |at: usize| match call.fault {
+            Fault::Half { .. } => at.is_multiple_of(2),
+            Fault::Prefix { events, .. } => at < events,
+            _ => true,
+        };
+        let visible_ms = call.visible_ms.max(self.now_ms);
+        let done = self
+            .service
+            .take(&call.what, self.now_ms, visible_ms, takes);
+        if let Some(key) = call.awaited {
+            let refuse = |kind| Service::refuse(&call.what, Service::failure(kind));
+            self.answers.insert(key, done.unwrap_or_else(refuse));
+        }
+    }
+
+    /// The events of one time stand in each stream in the order in which they were offered.
+    pub(super) fn assert_in_order(&self) {
+        for (index, target) in self.targets.iter().enumerate() {
+            let of_times = |events: &mut dyn Iterator<Item = &Event>| {
+                let mut times: BTreeMap<i64, Vec<String>> = BTreeMap::new();
+                for (unix_ms, message) in events.filter(|(_, message)| message != POISON) {
+                    times.entry(*unix_ms).or_default().push(message.clone());
+                }
+                times
+            };
+            let plans = self.plans.iter().filter(|plan| plan.stream == index);
+            let expected = of_times(&mut plans.flat_map(|plan| &plan.events));
+            let stream = self.service.streams.get(&target.stream);
+            let arrived = of_times(&mut stream.into_iter().flatten().map(|(_, event)| event));
+            assert_eq!(arrived, expected, "stream {index}");
+        }
     }
 
     pub(super) fn assert_all_at_rest_once(&self) {

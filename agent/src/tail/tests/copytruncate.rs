@@ -1,11 +1,13 @@
 //! logrotate's `copytruncate`: the rest is in the copy.
 
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use super::desk::Desk;
 use crate::account::Lost;
+use crate::tail::slot::Stood;
 
 fn copytruncate(desk: &Desk, name: &str) {
     desk.copy(name, &format!("{name}.1"));
@@ -143,7 +145,13 @@ fn a_short_copy_in_the_inode_of_an_older_one_is_not_read_again() {
     desk.copy("a.log", "a.log.1");
     let inode = fs::metadata(desk.path("a.log.1")).unwrap().ino();
     let slot = desk.files.slots[0].as_mut().unwrap();
-    slot.baseline.insert(inode, Some(SystemTime::UNIX_EPOCH));
+    slot.baseline.insert(
+        inode,
+        Stood {
+            born_ns: Some(0),
+            ..Stood::default()
+        },
+    );
     desk.append("a.log", "between\n");
     let id = *desk.seen.keys().last().unwrap();
     assert!(desk.read(id));
@@ -354,4 +362,74 @@ fn two_rotations_between_two_looks_hide_nothing() {
 
 fn first(desk: &Desk) -> crate::account::GenerationId {
     *desk.seen.keys().next().unwrap()
+}
+
+/// What was read between the copy and the truncation is not in the copy. It is compressed so fast that plain and packed are never seen
+/// together.
+#[test]
+fn a_short_copy_that_is_compressed_later_is_not_read_again() {
+    for seen_together in [false, true] {
+        let mut desk = Desk::new(&["a.log"]);
+        desk.append("a.log", &lines(0..1000));
+        desk.settle();
+        desk.copy("a.log", "a.log.1");
+        desk.append("a.log", &lines(1000..1010));
+        desk.settle();
+        desk.truncate("a.log", 0);
+        desk.settle();
+        if seen_together {
+            desk.copy("a.log.1", "packed");
+            desk.compress("packed");
+            desk.rename("packed.gz", "a.log.1.gz");
+            desk.settle();
+            desk.delete("a.log.1");
+        } else {
+            desk.compress("a.log.1");
+        }
+        desk.append("a.log", "new\n");
+        desk.settle();
+        assert_eq!(desk.texts(), [lines(0..1010), "new\n".to_owned()]);
+        assert_eq!(desk.lost_bytes(), 0);
+    }
+}
+
+/// `program > app.log`: a writer that does not append goes on at its old offset.
+#[test]
+fn a_writer_that_does_not_append_is_read_once_through_several_rotations() {
+    for packed in [false, true] {
+        let mut desk = Desk::new(&["a.log"]);
+        let mut writer = fs::File::create(desk.path("a.log")).unwrap();
+        let mut expected = String::new();
+        for round in 0..4 {
+            let before = lines(round * 1000..round * 1000 + 300);
+            writer.write_all(before.as_bytes()).unwrap();
+            desk.settle();
+            for number in (1..=round).rev() {
+                let ending = if packed { ".gz" } else { "" };
+                let to = number + 1;
+                desk.rename(
+                    &format!("a.log.{number}{ending}"),
+                    &format!("a.log.{to}{ending}"),
+                );
+            }
+            copytruncate(&desk, "a.log");
+            if packed {
+                desk.compress("a.log.1");
+            }
+            let after = lines(round * 1000 + 300..round * 1000 + 600);
+            writer.write_all(after.as_bytes()).unwrap();
+            desk.settle();
+            expected += &(before + &after);
+        }
+        assert_eq!(
+            desk.all_text().replace('\0', ""),
+            expected,
+            "packed: {packed}"
+        );
+        assert_eq!(desk.lost_bytes(), 0);
+    }
+}
+
+fn lines(numbers: std::ops::Range<usize>) -> String {
+    numbers.map(|number| format!("line {number}\n")).collect()
 }

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::account::{GenerationId, Identity, Lost};
 use crate::clock::Now;
-use crate::tail::{FileSet, Files, Known, Limits, ReadError, Sight, Start};
+use crate::tail::{FileSet, Files, Known, Limits, Links, ReadError, Sight, Start};
 
 /// What was read and told of one generation.
 #[derive(Debug, Clone)]
@@ -68,7 +68,11 @@ pub(super) struct Desk {
 }
 
 pub(super) fn limits() -> Limits {
-    Limits::default()
+    Limits {
+        // Here the time is made up, and rings come when they come.
+        sweep: Limits::default().poll,
+        ..Limits::default()
+    }
 }
 
 impl Desk {
@@ -92,6 +96,7 @@ impl Desk {
                 .collect(),
             exclude: Vec::new(),
             start,
+            links: Links::default(),
         }];
         let files = Files::open(sets.clone(), Vec::new(), 1, limits, Arc::new(|| {})).unwrap();
         Desk {
@@ -216,6 +221,7 @@ impl Desk {
             Sight::Identified { id, head } => {
                 self.seen.get_mut(&id).unwrap().identity.head = head;
             }
+            Sight::Printed { .. } => {}
             Sight::Moved { id, path } => self.seen.get_mut(&id).unwrap().path = path,
             Sight::Ended { id, size } => {
                 self.seen.get_mut(&id).unwrap().ended = Some(size);
@@ -257,7 +263,7 @@ impl Desk {
                     seen.at += read.bytes as u64;
                     seen.size = seen.size.max(seen.at);
                     self.files.consumed(id, seen.at);
-                    if read.at_end || read.bytes == 0 {
+                    if read.at_end || (read.bytes == 0 && !self.is_packed(id)) {
                         break;
                     }
                 }
@@ -266,6 +272,11 @@ impl Desk {
             }
         }
         self.seen[&id].at > before
+    }
+
+    fn is_packed(&self, id: GenerationId) -> bool {
+        let generation = self.files.generations.get(&id);
+        generation.is_some_and(|g| matches!(g.source, crate::tail::generation::Source::Packed(_)))
     }
 
     /// Looks and reads until there is nothing more.
@@ -296,6 +307,12 @@ impl Desk {
             .map(|(&id, seen)| Known {
                 id,
                 identity: seen.identity,
+                print: self
+                    .files
+                    .generations
+                    .get(&id)
+                    .map(|generation| generation.print())
+                    .unwrap_or_default(),
                 set: self.sets[seen.set].patterns[0].clone(),
                 path: seen.path.clone(),
                 settled_to: seen.settled_to(),
@@ -354,6 +371,14 @@ impl Desk {
 }
 
 impl Desk {
+    /// Waits until inotify has told all that happened in the folder. It tells in order.
+    pub(super) fn await_news(&self) {
+        self.append("news", "all\n");
+        while !self.files.directories.bell.has_rung(&self.path("news")) {
+            std::thread::yield_now();
+        }
+    }
+
     /// A second passes, and there is one look; nothing is read.
     pub(super) fn look_later(&mut self) {
         self.now += Duration::from_secs(1);

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 
 use super::desk::Desk;
-use crate::tail::{FileSet, OpenError, Start, matching};
+use crate::tail::{FileSet, Links, OpenError, Start, matching};
 
 #[test]
 fn files_and_directories_may_appear_disappear_and_come_back() {
@@ -104,6 +104,7 @@ fn what_a_set_means_can_be_asked_without_following_it() {
         patterns,
         exclude: vec!["a*".to_owned()],
         start: Start::End,
+        links: Links::default(),
     };
     let glob = folder.path().join("*.log*").to_str().unwrap().to_owned();
     assert_eq!(

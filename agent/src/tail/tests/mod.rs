@@ -11,3 +11,4 @@ mod property;
 mod renames;
 mod restarts;
 mod truncations;
+mod turns;

@@ -55,7 +55,7 @@ fn an_old_writer_that_goes_on_after_the_rename_is_followed() {
 }
 
 #[test]
-fn a_rotated_file_ends_when_a_further_rotation_supersedes_it() {
+fn a_rotated_file_does_not_end_while_it_has_a_name() {
     let mut desk = Desk::new(&["a.log"]);
     for text in ["one\n", "two\n", "three\n"] {
         desk.append("a.log", text);
@@ -69,8 +69,18 @@ fn a_rotated_file_ends_when_a_further_rotation_supersedes_it() {
     for _ in 0..10 {
         desk.settle();
     }
-    let ended: Vec<_> = desk.seen.values().map(|seen| seen.ended).collect();
-    assert_eq!(ended, [Some(4), Some(4), None]);
+    let ended =
+        |desk: &Desk| -> Vec<Option<u64>> { desk.seen.values().map(|seen| seen.ended).collect() };
+    assert_eq!(ended(&desk), [Some(4), None, None]);
+    // `one` lost its name when `two` was renamed to it, but for its descriptor.
+    desk.append("a.log.2", "late\n");
+    desk.settle();
+    assert_eq!(desk.texts(), ["one\n", "two\nlate\n", "three\n"]);
+    desk.delete("a.log.2");
+    for _ in 0..10 {
+        desk.look_later();
+    }
+    assert_eq!(ended(&desk)[1], Some(9));
 }
 
 #[test]
@@ -146,9 +156,17 @@ fn a_deleted_file_is_read_to_its_end_while_it_is_held() {
     desk.append("a.log", "anew\n");
     desk.settle();
     assert_eq!(desk.texts(), ["one\ntwo\nthree\n", "anew\n"]);
-    desk.now += std::time::Duration::from_secs(61);
-    desk.settle();
-    assert_eq!(desk.seen.values().next().unwrap().ended, Some(14));
+    for _ in 0..10 {
+        desk.now += std::time::Duration::from_secs(61);
+        desk.settle();
+    }
+    let first = |desk: &Desk| desk.seen.values().next().unwrap().ended;
+    assert_eq!(first(&desk), None, "its writer holds it");
+    drop(writer);
+    for _ in 0..20 {
+        desk.look_later();
+    }
+    assert_eq!(first(&desk), Some(14));
 }
 
 #[test]
@@ -239,4 +257,98 @@ fn a_used_again_inode_is_told_apart_by_its_head() {
     // Some file systems do not use an inode again at once: then this was another case.
     let again = desk.seen.values().last().unwrap().identity.inode;
     eprintln!("inode {inode}, then {again}");
+}
+
+/// Apache's workers, without delaycompress.
+#[test]
+fn a_copy_that_was_compressed_before_the_last_lines_came_is_not_read_again() {
+    let mut desk = Desk::new(&["a.log"]);
+    let mut writer = desk.writer("a.log");
+    let lines: String = (0..1000).map(|n| format!("line {n}\n")).collect();
+    writer.write_all(lines.as_bytes()).unwrap();
+    desk.settle();
+    desk.rename("a.log", "a.log.1");
+    desk.append("a.log", "new\n");
+    desk.settle();
+    desk.copy("a.log.1", "packed");
+    writer.write_all(b"late\n").unwrap();
+    desk.settle();
+    desk.compress("packed");
+    desk.delete("a.log.1");
+    desk.rename("packed.gz", "a.log.1.gz");
+    desk.settle();
+    assert_eq!(desk.texts(), [lines + "late\n", "new\n".to_owned()]);
+}
+
+#[test]
+fn what_is_added_to_a_file_that_was_rotated_twice_is_read_also_after_a_restart() {
+    let mut desk = Desk::new(&["a.log"]);
+    let mut writer = desk.writer("a.log");
+    writer.write_all(b"one\n").unwrap();
+    desk.settle();
+    for text in ["two\n", "three\n"] {
+        if desk.path("a.log.1").exists() {
+            desk.rename("a.log.1", "a.log.2");
+        }
+        desk.rename("a.log", "a.log.1");
+        desk.append("a.log", text);
+        desk.settle();
+    }
+    desk.now += std::time::Duration::from_secs(600);
+    desk.settle();
+    writer.write_all(b"late\n").unwrap();
+    desk.settle();
+    assert_eq!(desk.texts(), ["one\nlate\n", "two\n", "three\n"]);
+    desk.restart();
+    writer.write_all(b"later\n").unwrap();
+    desk.settle();
+    assert_eq!(desk.all_text(), "later\n");
+}
+
+#[test]
+fn deleted_files_are_let_go_and_forgotten_but_for_the_last() {
+    let mut desk = Desk::new(&["a.log"]);
+    for round in 0..10 {
+        desk.append("a.log", &format!("{round}\n"));
+        desk.settle();
+        desk.delete("a.log");
+        desk.settle();
+    }
+    for _ in 0..30 {
+        desk.look_later();
+    }
+    assert_eq!(desk.files.open_files(), 0);
+    let ids: Vec<_> = desk.seen.keys().copied().collect();
+    let kept = ids.into_iter().filter(|&id| !desk.files.forget(id)).count();
+    assert_eq!(kept, 1);
+    assert_eq!(desk.texts().concat(), "0\n1\n2\n3\n4\n5\n6\n7\n8\n9\n");
+}
+
+/// An editor, or a backup that is restored: another file at the path, with what was read.
+#[test]
+fn a_file_that_was_replaced_by_one_with_the_same_content_goes_on() {
+    let lines: String = (0..300).map(|n| format!("line {n}\n")).collect();
+    let mut desk = Desk::new(&["a.log"]);
+    desk.append("a.log", &lines);
+    desk.settle();
+    desk.append("edited", &format!("{lines}added\n"));
+    desk.rename("edited", "a.log");
+    desk.settle();
+    assert_eq!(desk.texts(), [lines.clone(), "added\n".to_owned()]);
+    desk.append("edited", &lines.replace("line 7\n", ""));
+    desk.rename("edited", "a.log");
+    desk.settle();
+    assert_eq!(desk.texts()[2], lines.replace("line 7\n", ""));
+    let restored = desk.path("restored");
+    fs::copy(desk.path("a.log"), &restored).unwrap();
+    let modified = fs::metadata(desk.path("a.log")).unwrap().modified();
+    fs::File::options()
+        .append(true)
+        .open(&restored)
+        .unwrap()
+        .set_modified(modified.unwrap())
+        .unwrap();
+    desk.rename("restored", "a.log");
+    desk.settle();
+    assert_eq!(desk.texts().concat().len(), 2 * lines.len() + 6 - 7);
 }

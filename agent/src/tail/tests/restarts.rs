@@ -204,3 +204,111 @@ fn an_old_writer_of_a_rotated_file_is_followed_after_a_restart_too() {
     desk.settle();
     assert_eq!(desk.texts(), ["late\n", ""]);
 }
+
+/// A cron job's log, deleted and made anew with the same text while the agent was stopped.
+#[test]
+fn a_short_file_that_was_made_anew_with_the_same_text_is_read_again() {
+    for how in ["in the same inode", "in another", "in place"] {
+        let mut desk = Desk::new(&["a.log"]);
+        desk.append("a.log", "backup ok\n");
+        desk.settle();
+        let known = desk.known();
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        match how {
+            "in place" => fs::write(desk.path("a.log"), "backup ok\n").unwrap(),
+            "in another" => {
+                desk.append("new", "backup ok\n");
+                desk.rename("new", "a.log");
+            }
+            _ => {
+                desk.delete("a.log");
+                desk.append("a.log", "backup ok\n");
+            }
+        }
+        desk.restart_with(known);
+        desk.settle();
+        assert_eq!(desk.texts().concat(), "backup ok\n", "{how}");
+        desk.restart();
+        desk.settle();
+        assert_eq!(desk.texts().concat(), "", "{how}");
+    }
+}
+
+#[test]
+fn a_file_made_anew_with_the_same_beginning_is_read_from_its_first_byte() {
+    let banner = "# header of more than a kilobyte\n".repeat(60);
+    let old = format!("{banner}{}", "old\n".repeat(100));
+    let new = format!("{banner}{}", "new\n".repeat(200));
+    for running in [true, false] {
+        let mut desk = Desk::new(&["a.log"]);
+        desk.append("a.log", &old);
+        desk.settle();
+        let known = desk.known();
+        desk.delete("a.log");
+        if running {
+            desk.settle();
+        }
+        desk.append("a.log", &new);
+        if !running {
+            desk.restart_with(known);
+        }
+        desk.settle();
+        assert_eq!(desk.texts().last(), Some(&new), "running: {running}");
+    }
+}
+
+#[test]
+fn a_restored_backup_is_not_read_again() {
+    let mut desk = Desk::new(&["a.log"]);
+    desk.append("a.log", "one\n");
+    desk.settle();
+    let modified = fs::metadata(desk.path("a.log")).unwrap().modified();
+    let known = desk.known();
+    desk.append("restored", "one\n");
+    let restored = fs::File::options()
+        .append(true)
+        .open(desk.path("restored"))
+        .unwrap();
+    restored.set_modified(modified.unwrap()).unwrap();
+    desk.rename("restored", "a.log");
+    desk.restart_with(known);
+    desk.settle();
+    assert_eq!(desk.texts().concat(), "");
+    desk.append("a.log", "two\n");
+    desk.settle();
+    assert_eq!(desk.texts().concat(), "two\n");
+}
+
+/// Nothing waits for a compressed copy that takes long to look through, but for what may be in it.
+#[test]
+fn other_files_are_read_while_a_large_compressed_copy_is_looked_through() {
+    let large: String = (0..2_000_000).map(|n| format!("line {n}\n")).collect();
+    let mut desk = Desk::new(&["*.log"]);
+    desk.append("a.log", &large[..100_000]);
+    desk.append("b.log", "one\n");
+    desk.buffer_bytes = 1 << 20;
+    desk.settle();
+    let known = desk.known();
+    desk.append("a.log", &large[100_000..]);
+    desk.rename("a.log", "a.log.1");
+    desk.compress("a.log.1");
+    desk.append("a.log", "new\n");
+    desk.append("b.log", "two\n");
+    desk.restart_with(known);
+    desk.look_later();
+    assert!(desk.files.is_searching());
+    assert_eq!(desk.files.next_look(), std::time::Duration::ZERO);
+    let ids: Vec<_> = desk.seen.keys().copied().collect();
+    for id in ids {
+        desk.read(id);
+    }
+    assert_eq!(desk.texts().concat(), "two\n");
+    while desk.files.is_searching() {
+        desk.look();
+    }
+    desk.settle();
+    let mut texts = desk.texts();
+    texts.sort_by_key(|text| (text.len(), text.clone()));
+    assert_eq!(texts[..2], ["new\n", "two\n"]);
+    assert!(texts[2] == large[100_000..], "{} bytes", texts[2].len());
+}

@@ -116,6 +116,128 @@ fn space_that_was_allocated_ahead_is_not_content() {
     assert_eq!(desk.texts(), ["one\ntwo\n"]);
 }
 
+#[test]
+fn a_file_that_was_cut_shorter_is_not_read_again_after_restarts() {
+    let line = "0123456789\n".repeat(900);
+    for running in [true, false] {
+        let mut desk = Desk::new(&["a.log"]);
+        desk.append("a.log", &line);
+        desk.settle();
+        if running {
+            desk.truncate("a.log", 8000);
+            desk.settle();
+            desk.restart_keeping();
+        } else {
+            let known = desk.known();
+            desk.truncate("a.log", 8000);
+            desk.restart_with(known);
+        }
+        desk.settle();
+        desk.append("a.log", "added\n");
+        desk.settle();
+        desk.restart_keeping();
+        desk.settle();
+        let text = desk.all_text();
+        assert!(text.ends_with("added\n"), "{running}: {text}");
+        assert_eq!(text.matches("added").count(), 1);
+        assert!(text.len() <= line.len() + 6, "{running}: {}", text.len());
+    }
+}
+
+#[test]
+fn a_shorter_report_with_the_same_beginning_is_read() {
+    let banner = "# nightly report\n".repeat(100);
+    let end = "# that was all\n".repeat(60);
+    let mut desk = Desk::new(&["a.log"]);
+    let old = format!("{banner}orders: 12\n{end}of text\n");
+    desk.append("a.log", &old);
+    desk.settle();
+    let new = format!("{banner}orders: 7\n{end}");
+    fs::write(desk.path("a.log"), &new).unwrap();
+    desk.settle();
+    assert_eq!(desk.texts(), [old, new]);
+}
+
+#[test]
+fn reports_of_one_length_that_differ_in_their_middle_are_read() {
+    let report = |orders: u32| {
+        let banner = "=".repeat(1200);
+        format!("# {banner}\norders: {orders}\nend of report, all jobs done, 0 errors\n")
+    };
+    let mut desk = Desk::new(&["a.log"]);
+    for orders in 101..105 {
+        fs::write(desk.path("a.log"), report(orders)).unwrap();
+        touch(&desk, "a.log", u64::from(orders));
+        desk.settle();
+    }
+    assert_eq!(desk.texts(), [101, 102, 103, 104].map(report));
+}
+
+#[test]
+fn the_same_report_written_again_is_read_again_and_a_new_time_or_name_is_no_report() {
+    let mut desk = Desk::new(&["a.log"]);
+    fs::write(desk.path("a.log"), "OK\n").unwrap();
+    desk.settle();
+    for round in 1..4 {
+        fs::write(desk.path("a.log"), "OK\n").unwrap();
+        desk.await_news();
+        for _ in 0..3 {
+            desk.look_later();
+        }
+        desk.settle();
+        assert_eq!(desk.texts().len(), round + 1);
+    }
+    fs::hard_link(desk.path("a.log"), desk.path("other name")).unwrap();
+    for seconds in 10..13 {
+        touch(&desk, "a.log", seconds);
+        desk.await_news();
+        for _ in 0..8 {
+            desk.look_later();
+        }
+        desk.settle();
+    }
+    assert_eq!(desk.texts(), ["OK\n"; 4]);
+}
+
+#[test]
+fn a_trailing_nul_is_not_waited_for() {
+    let mut desk = Desk::new(&["a.log"]);
+    desk.append("a.log", "one\n\0");
+    desk.settle();
+    let seen = desk.seen.values().next().unwrap();
+    assert_eq!((seen.size, seen.at), (4, 4));
+    desk.append("a.log", "two\n");
+    desk.settle();
+    assert_eq!(desk.texts(), ["one\n\0two\n"]);
+}
+
+#[test]
+fn a_file_that_the_kernel_makes_up_is_not_followed() {
+    let mut desk = Desk::new(&["*.log"]);
+    std::os::unix::fs::symlink("/proc/self/maps", desk.path("a.log")).unwrap();
+    desk.append("b.log", "one\n");
+    desk.settle();
+    assert_eq!(desk.texts(), ["one\n"]);
+    let message = &desk.troubles[&desk.path("a.log")];
+    assert!(message.contains("(proc)"), "{message}");
+}
+
+#[test]
+fn a_file_that_is_written_anew_all_the_time_begins_few_generations() {
+    let mut desk = Desk::new(&["a.log"]);
+    for n in 0..500_u32 {
+        fs::write(desk.path("a.log"), format!("{n}")).unwrap();
+        touch(&desk, "a.log", u64::from(n) + 10);
+        desk.now += std::time::Duration::from_millis(1);
+        desk.look();
+        let last = *desk.seen.keys().last().unwrap();
+        desk.read(last);
+    }
+    assert!(desk.seen.len() <= 21, "{}", desk.seen.len());
+    desk.settle();
+    assert!(desk.texts().contains(&"499".to_owned()));
+}
+
 /// Moves the time of the last write on by more than any file system's grain.
 fn touch(desk: &Desk, name: &str, seconds: u64) {
     let file = fs::OpenOptions::new()

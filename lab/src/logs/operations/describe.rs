@@ -60,7 +60,7 @@ pub(super) fn describe_groups(
             && ask
                 .log_group_class
                 .as_ref()
-                .is_none_or(|class| *class == group.class)
+                .is_none_or(|class| kind(class) == kind(&group.class))
     });
     let all = chosen
         .map(|(name, group)| (name.to_owned(), group))
@@ -73,6 +73,14 @@ pub(super) fn describe_groups(
         json!({"logGroups": groups.collect::<Vec<_>>()}),
         next,
     )))
+}
+
+/// "If you specify either INFREQUENT_ACCESS or ESSENTIALS, the results include log groups in both."
+fn kind(class: &str) -> &str {
+    match class {
+        "ESSENTIALS" => "INFREQUENT_ACCESS",
+        other => other,
+    }
 }
 
 fn group_json(name: &str, group: &Group, context: &Context<'_>) -> Json {

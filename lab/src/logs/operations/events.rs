@@ -49,6 +49,7 @@ pub(super) fn get_events(
         next_backward_token: String,
     }
     let group = either(ask.log_group_name, ask.log_group_identifier)?;
+    store.gives(&group, "GetLogEvents")?;
     let stream = required(ask.log_stream_name, "logStreamName")?;
     let window = Window {
         from_ms: time("startTime", ask.start_time)?.unwrap_or(0),
@@ -86,6 +87,7 @@ pub(super) fn filter_events(
         next_token: Option<String>,
     }
     let group = either(ask.log_group_name, ask.log_group_identifier)?;
+    store.gives(&group, "FilterLogEvents")?;
     if ask.log_stream_names.is_some() && ask.log_stream_name_prefix.is_some() {
         return Err(AwsError::invalid(
             "LogStream names and LogStream name prefix are mutually exclusive parameters.",

@@ -2,6 +2,7 @@
 
 mod describe;
 mod events;
+mod queries;
 
 use serde::Serialize;
 use serde_json::json;
@@ -56,6 +57,9 @@ pub(crate) fn answer(
         }
         "GetLogEvents" => return events::get_events(wire::read(body)?, store, context),
         "FilterLogEvents" => return events::filter_events(wire::read(body)?, store, context),
+        "StartQuery" => return queries::start(wire::read(body)?, store, context),
+        "GetQueryResults" => return queries::results(wire::read(body)?, store, context),
+        "StopQuery" => return queries::stop(wire::read(body)?, store, context),
         "TagResource" => {
             let ask: wire::OfResource = wire::read(body)?;
             let group = resource(ask.resource_arn)?;

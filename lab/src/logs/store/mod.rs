@@ -1,6 +1,7 @@
 //! The groups and streams of one region, and the rules by which the service changes them. Pure: time is handed in.
 
 mod batch;
+mod query;
 mod read;
 mod stream;
 #[cfg(test)]
@@ -15,16 +16,24 @@ use crate::endpoint::AwsError;
 use stream::Stream;
 
 pub use batch::{Batch, Rejected};
+pub(crate) use query::{Query, QueryState};
 pub(crate) use read::{Cursor, Found, Page, Place, Shown, Window};
 
 /// All groups of a region.
 #[derive(Debug, Clone, Default)]
 pub struct Store {
     groups: BTreeMap<String, Group>,
+    /// Queries that were started, by their ids, which are in the order of their starts.
+    queries: BTreeMap<String, Query>,
+    started: u32,
 }
 
 /// A group's storage class (model: `LogGroupClass`).
-pub(crate) const CLASSES: [&str; 3] = ["STANDARD", "INFREQUENT_ACCESS", "DELIVERY"];
+pub(crate) const CLASSES: [&str; 4] = [STANDARD, "INFREQUENT_ACCESS", DELIVERY, "ESSENTIALS"];
+/// The class of which everything may be asked.
+pub(crate) const STANDARD: &str = "STANDARD";
+/// The class of which next to nothing may be asked.
+const DELIVERY: &str = "DELIVERY";
 
 #[derive(Debug, Clone)]
 pub(crate) struct Group {
@@ -88,7 +97,7 @@ impl Store {
         now_ms: i64,
     ) -> Result<(), AwsError> {
         names::new_group(name)?;
-        let class = class.unwrap_or(CLASSES[0]);
+        let class = class.unwrap_or(STANDARD);
         names::class(class)?;
         if let Some(tags) = &tags {
             names::tags(tags)?;
@@ -230,6 +239,21 @@ impl Store {
             .map(|(name, stream)| (name.as_str(), stream))
             .collect();
         Ok(read::filter(streams, window, pattern, skip))
+    }
+
+    /// Refuses what only groups of class STANDARD give ("Log classes", user guide). Of ESSENTIALS the guide says no more than that it has a
+    /// subset of the features, and DescribeLogGroups takes it for one with INFREQUENT_ACCESS; so does this.
+    pub(crate) fn gives(&self, group: &str, operation: &str) -> Result<(), AwsError> {
+        let class = &self.group(group)?.class;
+        if class == STANDARD {
+            return Ok(());
+        }
+        Err(AwsError::client(
+            "InvalidOperationException",
+            format!(
+                "The log group {group} is of log-group-class {class}. {operation} is not supported for this log class."
+            ),
+        ))
     }
 
     /// All groups, by name.

@@ -151,19 +151,7 @@ pub(super) fn filter<'s>(
     pattern: &Pattern,
     skip: usize,
 ) -> Found<'s> {
-    let mut all: Vec<(usize, Entry)> = Vec::new();
-    for (number, (_, stream)) in streams.iter().enumerate() {
-        let matching = stream.entries().iter().filter(|entry| {
-            (window.from_ms..=window.to_ms).contains(&entry.unix_ms)
-                && stream.ingested_us(entry) <= window.visible_us
-                && pattern.matches(stream.message(entry))
-        });
-        all.extend(matching.map(|entry| (number, *entry)));
-    }
-    all.sort_by_key(|(number, entry)| {
-        let ingested_us = streams[*number].1.ingested_us(entry);
-        (entry.unix_ms, ingested_us, *number, entry.key())
-    });
+    let all = sorted(&streams, window, |message| pattern.matches(message));
     let mut room_bytes = PAGE_BYTES;
     let mut chosen = Vec::new();
     let mut rest = all.into_iter().skip(skip);
@@ -178,4 +166,39 @@ pub(super) fn filter<'s>(
         chosen.push((name, event));
     }
     (chosen, false)
+}
+
+/// All events of several streams in a window of time, oldest first.
+pub(super) fn all<'s>(
+    streams: Vec<(&'s str, &'s Stream)>,
+    window: &Window,
+) -> Vec<(&'s str, Shown<'s>)> {
+    let entries = sorted(&streams, window, |_| true);
+    let one = |(number, entry): (usize, Entry)| {
+        let (name, stream) = streams[number];
+        (name, shown(stream, &entry))
+    };
+    entries.into_iter().map(one).collect()
+}
+
+/// The events that are wanted, each with the number of its stream: by time, then by when they were taken.
+fn sorted(
+    streams: &[(&str, &Stream)],
+    window: &Window,
+    wanted: impl Fn(&str) -> bool,
+) -> Vec<(usize, Entry)> {
+    let mut all: Vec<(usize, Entry)> = Vec::new();
+    for (number, (_, stream)) in streams.iter().enumerate() {
+        let matching = stream.entries().iter().filter(|entry| {
+            (window.from_ms..=window.to_ms).contains(&entry.unix_ms)
+                && stream.ingested_us(entry) <= window.visible_us
+                && wanted(stream.message(entry))
+        });
+        all.extend(matching.map(|entry| (number, *entry)));
+    }
+    all.sort_by_key(|(number, entry)| {
+        let ingested_us = streams[*number].1.ingested_us(entry);
+        (entry.unix_ms, ingested_us, *number, entry.key())
+    });
+    all
 }

@@ -319,3 +319,102 @@ fn a_million_lines_cost_little_more_than_their_bytes() {
     let ratio = held.memory_bytes as f64 / held.message_bytes as f64;
     assert!(ratio < 1.3, "{ratio}");
 }
+
+fn query(text: &str, from_ms: i64, to_ms: i64, visible_us: i64) -> Query {
+    Query {
+        group: "g".into(),
+        insight: crate::logs::insights::Insight::parse(text).unwrap(),
+        from_ms,
+        to_ms,
+        started_us: NOW_US,
+        visible_us,
+        stopped: false,
+    }
+}
+
+fn found(store: &Store, query: &Query) -> Vec<String> {
+    let found = store.found(query).into_iter();
+    found
+        .map(|(stream, event)| format!("{stream} {}", event.message))
+        .collect()
+}
+
+#[test]
+fn a_query_finds_what_its_stream_had_in_its_time_when_it_began() {
+    let mut store = store();
+    store.create_stream("g", "t", NOW_MS).unwrap();
+    put(
+        &mut store,
+        &[(NOW_MS, "a"), (NOW_MS + 1, "b"), (NOW_MS + 2, "c")],
+    )
+    .unwrap();
+    store
+        .put("g", "t", &batch(&[(NOW_MS, "other")]), NOW_US)
+        .unwrap();
+    store
+        .put("g", "s", &batch(&[(NOW_MS + 1, "later")]), NOW_US + 7)
+        .unwrap();
+    let text = r#"fields @timestamp, @message | filter @logStream = "s" | sort @timestamp asc"#;
+    let all = query(text, NOW_MS, NOW_MS + 1, NOW_US);
+    assert_eq!(found(&store, &all), ["s a", "s b"]);
+    let later = query(text, NOW_MS, NOW_MS + 1, NOW_US + 7);
+    assert_eq!(found(&store, &later), ["s a", "s b", "s later"]);
+    let newest = query("fields @message | limit 2", 0, i64::MAX, NOW_US);
+    assert_eq!(found(&store, &newest), ["s c", "s b"]);
+}
+
+#[test]
+fn a_query_waits_runs_and_ends_or_is_stopped() {
+    let mut store = store();
+    let id = store
+        .start_query(query("fields @message", 0, i64::MAX, 0))
+        .unwrap();
+    let state = |store: &Store, after_us| store.query(&id).unwrap().state(NOW_US + after_us);
+    assert_eq!(state(&store, 0), QueryState::Scheduled);
+    assert_eq!(state(&store, 50_000), QueryState::Running);
+    assert_eq!(state(&store, 300_000), QueryState::Complete);
+    assert!(store.stop_query(&id, NOW_US + 1).unwrap());
+    assert_eq!(state(&store, 300_000), QueryState::Cancelled);
+    assert_eq!(
+        store.query("x").unwrap_err().code,
+        "ResourceNotFoundException"
+    );
+}
+
+#[test]
+fn a_query_of_a_time_before_its_group_is_refused_though_older_events_are_there() {
+    let mut store = store();
+    put(&mut store, &[(NOW_MS - 5_000, "old")]).unwrap();
+    let early = query("fields @message", 0, NOW_MS - 1, NOW_US);
+    let error = store.start_query(early).unwrap_err();
+    assert_eq!(error.code, "MalformedQueryException");
+    let reaching = query("fields @message", 0, NOW_MS, NOW_US);
+    assert_eq!(found(&store, &reaching), ["s old"]);
+    assert!(store.start_query(reaching).is_ok());
+}
+
+#[test]
+fn only_groups_of_the_standard_class_give_their_streams() {
+    let mut store = Store::default();
+    for class in CLASSES {
+        store
+            .create_group(&format!("/{class}"), Some(class), None, NOW_MS)
+            .unwrap();
+    }
+    assert!(store.gives("/STANDARD", "GetLogEvents").is_ok());
+    for class in &CLASSES[1..] {
+        let error = store
+            .gives(&format!("/{class}"), "GetLogEvents")
+            .unwrap_err();
+        assert_eq!(error.code, "InvalidOperationException");
+        assert!(error.message.contains(class), "{error}");
+    }
+    let of_delivery = Query {
+        group: "/DELIVERY".into(),
+        ..query("fields @message", 0, i64::MAX, 0)
+    };
+    assert_eq!(
+        store.start_query(of_delivery).unwrap_err().code,
+        "InvalidOperationException"
+    );
+}

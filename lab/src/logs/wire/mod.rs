@@ -101,6 +101,27 @@ pub(crate) struct FilterLogEvents {
     pub(crate) start_from_head: Option<bool>,
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct StartQuery {
+    pub(crate) query_language: Option<String>,
+    pub(crate) log_group_name: Option<String>,
+    pub(crate) log_group_names: Option<Vec<String>>,
+    pub(crate) log_group_identifiers: Option<Vec<String>>,
+    pub(crate) start_time: Option<i64>,
+    pub(crate) end_time: Option<i64>,
+    pub(crate) query_string: Option<String>,
+    pub(crate) limit: Option<i64>,
+}
+
+/// GetQueryResults, StopQuery.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct OfQuery {
+    pub(crate) query_id: Option<String>,
+    pub(crate) next_token: Option<String>,
+}
+
 /// TagResource, UntagResource, ListTagsForResource.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
