@@ -39,6 +39,9 @@ use world::{Setting, World};
 /// Histories of each kind, unless `MODEL_CASES` says otherwise.
 const CASES: u32 = 24;
 
+/// So long a history is made smaller at most.
+const SHRINK_MS_MAX: u32 = 60_000;
+
 /// Kinds that do not hold yet, and why. They are left out of `everything`, and their own tests are ignored.
 const LEFT_OUT: &[(Kind, &str)] = &[];
 
@@ -79,6 +82,7 @@ fn hold(kinds: &[Kind]) {
     let config = ProptestConfig {
         cases,
         max_shrink_iters: 4_000,
+        max_shrink_time: SHRINK_MS_MAX,
         failure_persistence: None,
         ..ProptestConfig::default()
     };

@@ -67,6 +67,8 @@ pub(crate) enum Action {
     },
     /// A line is written into each of the other logs, so that the agent has to let go of some.
     Crowd,
+    /// Lines are written, and after a while once more as many.
+    Flow { file: usize, lines: usize, ms: u64 },
     /// The last line is written once more, to the letter.
     Again { file: usize },
     /// Half a line is written. The rest follows with whatever is done next to the file.
@@ -231,7 +233,14 @@ fn of_kind(kind: Kind) -> Vec<(u32, BoxedStrategy<Action>)> {
             (2, file().prop_map(|file| Action::LinkAway { file }).boxed()),
             (1, late()),
         ],
-        Kind::OwnOffset | Kind::Order | Kind::Succession => vec![(2, slow_copy())],
+        Kind::OwnOffset => vec![(2, slow_copy())],
+        // More of the same, so that several batches of one stamp are under way at a time.
+        Kind::Order | Kind::Succession => vec![(
+            8,
+            (file(), 1..30usize, 50..600u64)
+                .prop_map(|(file, lines, ms)| Action::Flow { file, lines, ms })
+                .boxed(),
+        )],
         Kind::Rotators => vec![
             (
                 2,
@@ -378,6 +387,7 @@ pub(crate) fn setting(kinds: &[Kind]) -> Setting {
         *manners = Manners {
             own_offset: has(Kind::OwnOffset) && (alone || log == 1),
             unstamped: (has(Kind::Clock) || has(Kind::Order) || has(Kind::Succession)) && log == 0,
+            whole_seconds: has(Kind::Order) || has(Kind::Succession),
             banner: has(Kind::Beginnings) && (alone || log == 1),
             linked: has(Kind::Links) && log == FILES - 1,
         };
@@ -407,7 +417,8 @@ pub(crate) fn setting(kinds: &[Kind]) -> Setting {
 /// Does it. An action that means nothing here and now does nothing.
 pub(crate) fn perform(world: &mut World, action: Action) -> Result<(), TestCaseError> {
     let hundredths = |world: &World, file, part: usize| world.host.standing(file) * part / 100;
-    // Of a file whose beginning the agent never saw, nothing can be recognised afterwards.
+    // Of a file whose beginning the agent never saw, nothing can be recognised afterwards; nor can the order of copies with names of two
+    // kinds be told if all of them came between two looks.
     let unknown = |world: &World, file| !world.host.is_known(file);
     match action {
         Action::Write {
@@ -420,13 +431,18 @@ pub(crate) fn perform(world: &mut World, action: Action) -> Result<(), TestCaseE
                 world.host.write(other, 1, 1);
             }
         }
+        Action::Flow { file, lines, ms } => {
+            world.host.write(file, lines, 1);
+            world.pass(ms)?;
+            world.host.write(file, lines, 1);
+        }
         Action::Again { file } => world.host.again(file),
         Action::Half { file } => world.host.half(file),
         Action::Rename { file } => world.host.rename(file),
-        Action::RenameDated { file } => world.host.rename_dated(file),
         Action::LinkAway { file } => world.host.link_away(file),
         Action::CopyTruncate { file, .. }
         | Action::Delete { file }
+        | Action::RenameDated { file }
         | Action::Cut { file, .. }
         | Action::Rewrite { file, .. }
         | Action::Restore { file }
@@ -444,6 +460,7 @@ pub(crate) fn perform(world: &mut World, action: Action) -> Result<(), TestCaseE
             }
             world.host.truncate(file);
         }
+        Action::RenameDated { file } => world.host.rename_dated(file),
         Action::Compress { file, which } => world.host.compress(file, which),
         Action::PackBegin { file, which } => {
             world.host.pack_begin(file, which);

@@ -31,6 +31,8 @@ pub(crate) struct Manners {
     pub(crate) own_offset: bool,
     /// Lines bear no time.
     pub(crate) unstamped: bool,
+    /// The time that lines bear is that of their second.
+    pub(crate) whole_seconds: bool,
     /// Each file begins with a banner that is longer than any fingerprint of a beginning, always the same.
     pub(crate) banner: bool,
     /// The path is a symbolic link to the file.
@@ -47,6 +49,8 @@ struct Body {
     open: bool,
     /// The agent looked at it at the log's path since something was written into it.
     known: bool,
+    /// The agent looked at it at the log's path.
+    met: bool,
     /// What was kept of it when it was cut, until somebody looked. If it grows before, nobody can tell where it was cut.
     cut: Vec<LineId>,
     /// What was rewritten with the same bytes under the eyes of the agent, until it looked. If it ends before, the next one can't tell.
@@ -165,27 +169,25 @@ impl Host {
         main.file.get_or_insert_with(|| open(target, false))
     }
 
-    /// A line's text, and where it is noted once it is written.
-    fn line(&mut self) -> (String, Option<i64>) {
+    /// A line's text and time.
+    fn text(&mut self, log: usize) -> (String, Option<i64>) {
         self.serial += 1;
+        let (serial, manners) = (self.serial, self.logs[log].manners);
+        if manners.unstamped {
+            return (format!("line {serial} of {log}, no time"), None);
+        }
         let unix_ms = match self.stamps_are_true {
             true => self.true_ms,
             false => self.unix_ms,
         };
+        let (unix_ms, digits) = match manners.whole_seconds {
+            true => (unix_ms.div_euclid(1000) * 1000, 0),
+            false => (unix_ms, 3),
+        };
         let stamp = jiff::Timestamp::from_millisecond(unix_ms).unwrap();
-        (
-            format!("{stamp:.3} \"line\" {}", self.serial),
-            Some(unix_ms),
-        )
-    }
-
-    fn text(&mut self, log: usize) -> (String, Option<i64>) {
-        let (text, unix_ms) = self.line();
-        match self.logs[log].manners.unstamped {
-            true => (format!("line {} of {log}, no time", self.serial), None),
-            // The log's number keeps the text from being the end of another's.
-            false => (format!("{text} of {log}"), unix_ms),
-        }
+        // The log's number keeps the text from being the end of another's.
+        let text = format!("{stamp:.digits$} \"line\" {serial} of {log}");
+        (text, Some(unix_ms))
     }
 
     /// Notes that a line stands in a body from now on.
@@ -277,12 +279,15 @@ impl Host {
         self.touch(log);
     }
 
-    /// A program that has not noticed a rotation writes.
+    /// A program that has not noticed a rotation writes, into a file that the agent met before it was rotated away.
     pub(crate) fn write_late(&mut self, log: usize, which: usize, lines: usize) {
         let Some(of) = self.logs[log].late.len().checked_sub(1 + which) else {
             return;
         };
         let body = self.logs[log].late[of].body;
+        if !self.bodies[body].met {
+            return;
+        }
         let mut bytes = Vec::new();
         for _ in 0..lines {
             let key = self.text(log);
@@ -345,6 +350,7 @@ impl Host {
             };
             let begun = !self.bodies[live].lines.is_empty() || self.logs[log].half.is_some();
             self.bodies[live].known = begun;
+            self.bodies[live].met = true;
             self.bodies[live].open = self.all_are_open;
             self.bodies[live].cut.clear();
             self.bodies[live].untold.clear();

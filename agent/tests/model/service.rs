@@ -64,6 +64,8 @@ pub(crate) struct Service {
     groups: BTreeSet<String>,
     streams: BTreeMap<(String, String), Vec<Stored>>,
     faults: VecDeque<Fault>,
+    /// The first request that the real one would not have taken.
+    pub(crate) defect: Option<String>,
 }
 
 fn failure(kind: FailureKind) -> Failure {
@@ -159,7 +161,7 @@ impl Service {
                 )
             })
             .collect();
-        check_limits(&events, body.len(), unix_ms);
+        self.defect = self.defect.take().or_else(|| refused(&events, unix_ms));
         let take = match self.faults.pop_front() {
             None => (events.len(), None),
             Some(Fault::Refused) => (0, Some(FailureKind::NotSent)),
@@ -222,34 +224,33 @@ impl Service {
 }
 
 /// What PutLogEvents refuses (API reference): here it is a defect of the agent.
-fn check_limits(events: &[(i64, String)], body_bytes: usize, unix_ms: i64) {
+fn refused(events: &[(i64, String)], unix_ms: i64) -> Option<String> {
     let day_ms = 24 * 60 * 60 * 1_000;
-    assert!(
-        (1..=10_000).contains(&events.len()),
-        "{} events in a batch",
-        events.len()
-    );
     let bytes: usize = events.iter().map(|(_, message)| message.len() + 26).sum();
-    assert!(
-        bytes <= 1_048_576,
-        "{bytes} bytes in a batch, {body_bytes} in its body"
-    );
-    assert!(
-        events.iter().all(|(_, message)| !message.is_empty()),
-        "an empty event"
-    );
-    assert!(
-        events.is_sorted_by_key(|(unix_ms, _)| *unix_ms),
-        "events out of order"
-    );
+    if !(1..=10_000).contains(&events.len()) {
+        return Some(format!("{} events in a batch", events.len()));
+    }
     let (first, last) = (events[0].0, events[events.len() - 1].0);
-    assert!(
-        last - first <= day_ms,
-        "a batch that spans {} ms",
-        last - first
-    );
-    assert!(
-        first >= unix_ms - 14 * day_ms && last <= unix_ms + day_ms / 12,
-        "a time stamp the service does not take"
-    );
+    let rules = [
+        (bytes <= 1_048_576, format!("{bytes} bytes in a batch")),
+        (
+            events.iter().all(|(_, message)| !message.is_empty()),
+            "an empty event".to_owned(),
+        ),
+        (
+            events.is_sorted_by_key(|(unix_ms, _)| *unix_ms),
+            "events that are not in the order of their times".to_owned(),
+        ),
+        (
+            last - first <= day_ms,
+            format!("a batch that spans {} ms", last - first),
+        ),
+        (
+            first >= unix_ms - 14 * day_ms && last <= unix_ms + day_ms / 12,
+            format!("times from {first} to {last}, at {unix_ms}"),
+        ),
+    ];
+    rules
+        .into_iter()
+        .find_map(|(holds, what)| (!holds).then_some(what))
 }

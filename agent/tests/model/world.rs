@@ -301,6 +301,11 @@ impl World {
     fn turn(&mut self) -> Result<Duration, TestCaseError> {
         let now = self.now;
         self.arrive();
+        if let Some(defect) = self.service.defect.take() {
+            return Err(TestCaseError::fail(format!(
+                "the service would not take {defect}"
+            )));
+        }
         let taken = self.under_way.iter().map(|call| call.taken_at).min();
         let Some(life) = &mut self.life else {
             return Ok(taken.unwrap_or(Duration::MAX));
