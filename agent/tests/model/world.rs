@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use baker_agent::clock::Now;
+use baker_agent::clock::{Measure, Now, Told};
 use baker_agent::config::{self, Settings};
 use baker_agent::host::{Host as Described, IdFrom, Tags};
 use baker_agent::ledger::memory::Memory;
@@ -317,7 +317,13 @@ impl World {
             .collect();
         for (_, id, answer) in due {
             // Each answer bears the service's date.
-            life.engine.clock_ahead(self.jump_ms);
+            let true_ms = now.unix_ms - self.jump_ms;
+            let told = Told::Time(Measure {
+                sent: now.monotonic,
+                received: now.monotonic,
+                date_ms: true_ms - true_ms.rem_euclid(1000),
+            });
+            life.engine.hear(told, now);
             life.engine.answer(id, answer, now);
         }
         let step = life.engine.step(now);
