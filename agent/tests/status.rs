@@ -134,7 +134,7 @@ fn no_name_in_a_ledger_is_obeyed_by_a_terminal() {
             generation,
             identity,
             set,
-            path: path.into(),
+            path,
             target,
             from,
             at_ms,

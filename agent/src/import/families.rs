@@ -190,7 +190,7 @@ fn read_resources(section: &Section<'_>, measured: &str) {
         section.notes.differs(
             &section.at("resources"),
             format!(
-                "not only {} but {measured} is measured",
+                "not only {} but {measured} is measured: which ones can't be chosen yet",
                 resources.join(", ")
             ),
         );
