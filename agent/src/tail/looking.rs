@@ -222,9 +222,7 @@ impl Files {
         stat: Stat,
         now: Duration,
     ) -> Rewriting {
-        // A write sets both times alike. So does no time that is set by hand, or kept from another file; inotify takes the setting of
-        // that time alone for a write.
-        let rang = self.rang_written(index) && stat.modified == stat.changed;
+        let rang = self.rang_written(index);
         let Some(generation) = self.generations.get_mut(&id) else {
             return Rewriting::No;
         };

@@ -1,8 +1,11 @@
 //! What the logs stand on: memory, a disk that uses inodes again, or an overlay of two layers as a container has it.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, SystemTime};
+
+use super::host::BASE_MS;
 
 /// Which file system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +68,16 @@ impl Ground {
         for log in 0..3 {
             for (name, line) in [("log", "of the image"), ("log.1", "older, of the image")] {
                 let path = folder("lower").join(format!("{log}.{name}"));
-                fs::write(path, format!("2026-11-22T06:00:00Z {line}, {log}\n")).unwrap();
+                fs::write(&path, format!("2026-11-22T06:00:00Z {line}, {log}\n")).unwrap();
+                let of_the_image = SystemTime::UNIX_EPOCH
+                    + Duration::from_millis(BASE_MS.unsigned_abs())
+                    - Duration::from_secs(24 * 60 * 60);
+                File::options()
+                    .append(true)
+                    .open(&path)
+                    .unwrap()
+                    .set_modified(of_the_image)
+                    .unwrap();
             }
         }
         // One has a second name in the image: its inode changes with the first write.

@@ -148,6 +148,8 @@ impl World {
         for file in &mut settings.files {
             file.rules.hold = setting.hold;
         }
+        // Time is made up here, and rings come in real time: so each poll looks at everything.
+        settings.limits.sweep = Duration::from_secs(1);
         let described = Described {
             instance_id: "i-model".into(),
             id_from: IdFrom::Configuration,
@@ -213,6 +215,8 @@ impl World {
             Arc::new(move || bell.store(true, Ordering::Relaxed)),
         )
         .unwrap();
+        let mut engine = engine;
+        engine.await_time();
         self.host.agent_runs = true;
         self.life = Some(Life {
             engine,
@@ -327,6 +331,16 @@ impl World {
             life.engine.answer(id, answer, now);
         }
         let step = life.engine.step(now);
+        if life.engine.asks_time().is_some() {
+            let true_ms = now.unix_ms - self.jump_ms;
+            let told = Told::Time(Measure {
+                sent: now.monotonic,
+                received: now.monotonic,
+                date_ms: true_ms - true_ms.rem_euclid(1000),
+            });
+            life.engine.hear(told, now);
+            life.engine.time_answered(Ok(()), now);
+        }
         for notice in life.engine.notices() {
             let defect = matches!(&notice, Notice::Trouble { subject, .. } if subject == "account");
             prop_assert!(!defect, "{notice:?}");

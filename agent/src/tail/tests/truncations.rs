@@ -245,6 +245,8 @@ fn touch(desk: &Desk, name: &str, seconds: u64) {
         .open(desk.path(name))
         .unwrap();
     let modified = file.metadata().unwrap().modified().unwrap();
-    file.set_modified(modified + std::time::Duration::from_secs(seconds))
+    // Both times, as touch(1) sets them: inotify takes the setting of the one for a write.
+    let later = modified + std::time::Duration::from_secs(seconds);
+    file.set_times(fs::FileTimes::new().set_modified(later).set_accessed(later))
         .unwrap();
 }
