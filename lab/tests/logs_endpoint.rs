@@ -290,7 +290,7 @@ fn a_connection_is_reset_when_it_is_accepted() {
 #[test]
 fn errors_are_shaped_as_the_service_shapes_them() {
     let (_endpoint, mut client) = with_stream(unsigned());
-    let answer = client.ask("StartQuery", &json!({})).unwrap();
+    let answer = client.ask("PutQueryDefinition", &json!({})).unwrap();
     assert_eq!(
         (answer.status, &answer.json()["__type"]),
         (400, &json!("UnknownOperationException"))
@@ -299,7 +299,7 @@ fn errors_are_shaped_as_the_service_shapes_them() {
         answer.json()["message"]
             .as_str()
             .unwrap()
-            .starts_with("StartQuery ")
+            .starts_with("PutQueryDefinition ")
     );
     assert!(
         answer
