@@ -227,3 +227,33 @@ fn the_parts_of_a_line_that_was_shipped_unfinished_arrive_once_each() {
         }
     }
 }
+
+/// What was under way when the agent was killed is written anew from its file. If that holds other lines by then, they are none of it, and bear
+/// their own time.
+#[test]
+fn a_file_that_was_truncated_while_a_batch_is_in_doubt_is_not_taken_for_the_batch() {
+    for seed in 0..20 {
+        let actions = vec![
+            Action::Write {
+                file: 1,
+                lines: 17,
+                repeat: 1,
+            },
+            Action::Pass { ms: 150 },
+            Action::Kill {
+                power: false,
+                down: true,
+            },
+            Action::Truncate { file: 1 },
+            Action::Pass { ms: 3_978 },
+            Action::Write {
+                file: 1,
+                lines: 40,
+                repeat: 1,
+            },
+        ];
+        if let Err(why) = play(&[Kind::Order], actions, seed) {
+            panic!("seed {seed}: {why}");
+        }
+    }
+}

@@ -124,6 +124,14 @@ impl Service {
         Ok(())
     }
 
+    /// Whether a call that asks for nothing but the date comes back.
+    pub(crate) fn is_reached(&mut self) -> bool {
+        self.control().map_or_else(
+            |failure| !matches!(failure.kind, FailureKind::NotSent | FailureKind::Unknown),
+            |()| true,
+        )
+    }
+
     fn control(&mut self) -> Result<(), Failure> {
         match self.faults.pop_front() {
             None

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use baker_agent::aws::FailureKind;
 use baker_agent::clock::{Measure, Now, Told};
 use baker_agent::config::{self, Settings};
 use baker_agent::host::{Host as Described, IdFrom, Tags};
@@ -77,11 +78,37 @@ struct Life {
     engine: Engine,
     store: Store,
     rung: Arc<AtomicBool>,
-    answers: Vec<(Duration, CallId, Answer)>,
+    answers: Vec<OnItsWay>,
+    /// Answers to the question for the time: when they come, and what they tell.
+    asked: Vec<(Duration, Told)>,
+}
+
+/// An answer.
+struct OnItsWay {
+    due: Duration,
+    id: CallId,
+    answer: Answer,
+    /// When its call left, and the service's time when that was taken, if it was.
+    sent: Duration,
+    date_ms: Option<i64>,
+}
+
+impl OnItsWay {
+    /// What its date tells of the service's time.
+    fn told(&self) -> Option<Told> {
+        self.date_ms.map(|date_ms| {
+            Told::Time(Measure {
+                sent: self.sent,
+                received: self.due,
+                date_ms,
+            })
+        })
+    }
 }
 
 /// A put that the service has not taken yet.
 struct UnderWay {
+    sent: Duration,
     taken_at: Duration,
     body: bytes::Bytes,
     /// Whom to answer, and how much later; nobody if the agent that sent it is gone.
@@ -148,8 +175,6 @@ impl World {
         for file in &mut settings.files {
             file.rules.hold = setting.hold;
         }
-        // Time is made up here, and rings come in real time: so each poll looks at everything.
-        settings.limits.sweep = Duration::from_secs(1);
         let described = Described {
             instance_id: "i-model".into(),
             id_from: IdFrom::Configuration,
@@ -207,7 +232,7 @@ impl World {
         );
         let rung = Arc::new(AtomicBool::new(false));
         let bell = Arc::clone(&rung);
-        let engine = Engine::open(
+        let mut engine = Engine::open(
             &self.settings,
             Arc::clone(&self.described),
             opened.state,
@@ -215,7 +240,6 @@ impl World {
             Arc::new(move || bell.store(true, Ordering::Relaxed)),
         )
         .unwrap();
-        let mut engine = engine;
         engine.await_time();
         self.host.agent_runs = true;
         self.life = Some(Life {
@@ -223,6 +247,7 @@ impl World {
             store: opened.store,
             rung,
             answers: Vec::new(),
+            asked: Vec::new(),
         });
     }
 
@@ -292,7 +317,13 @@ impl World {
         for call in due {
             let answer = Answer::Put(self.service.put(&call.body, now, true_ms));
             if let (Some(life), Some((id, later))) = (&mut self.life, call.asked) {
-                life.answers.push((now + later, id, answer));
+                life.answers.push(OnItsWay {
+                    due: now + later,
+                    id,
+                    date_ms: date(&answer, true_ms),
+                    answer,
+                    sent: call.sent,
+                });
             }
         }
     }
@@ -315,32 +346,20 @@ impl World {
             return Ok(taken.unwrap_or(Duration::MAX));
         };
         life.rung.store(false, Ordering::Relaxed);
-        let due: Vec<_> = life
+        let due: Vec<OnItsWay> = life
             .answers
-            .extract_if(.., |(due, ..)| *due <= now.monotonic)
+            .extract_if(.., |answer| answer.due <= now.monotonic)
             .collect();
-        for (_, id, answer) in due {
-            // Each answer bears the service's date.
-            let true_ms = now.unix_ms - self.jump_ms;
-            let told = Told::Time(Measure {
-                sent: now.monotonic,
-                received: now.monotonic,
-                date_ms: true_ms - true_ms.rem_euclid(1000),
-            });
-            life.engine.hear(told, now);
-            life.engine.answer(id, answer, now);
+        for answer in due {
+            if let Some(told) = answer.told() {
+                life.engine.hear(told, now);
+            }
+            life.engine.answer(answer.id, answer.answer, now);
+        }
+        for (_, told) in life.asked.extract_if(.., |(due, _)| *due <= now.monotonic) {
+            life.engine.time_answered(told, now);
         }
         let step = life.engine.step(now);
-        if life.engine.asks_time().is_some() {
-            let true_ms = now.unix_ms - self.jump_ms;
-            let told = Told::Time(Measure {
-                sent: now.monotonic,
-                received: now.monotonic,
-                date_ms: true_ms - true_ms.rem_euclid(1000),
-            });
-            life.engine.hear(told, now);
-            life.engine.time_answered(Ok(()), now);
-        }
         for notice in life.engine.notices() {
             let defect = matches!(&notice, Notice::Trouble { subject, .. } if subject == "account");
             prop_assert!(!defect, "{notice:?}");
@@ -360,17 +379,41 @@ impl World {
         if life.store.is_large() {
             life.store.compact(&life.engine.snapshot()).unwrap();
         }
+        let asks = life.engine.asks_time().is_some();
         let next = life.engine.next();
+        if asks {
+            self.ask_time();
+        }
         for call in step.calls {
             self.call(call);
         }
         if step.again {
             return Ok(now.monotonic);
         }
-        let answers = self.life.iter().flat_map(|life| &life.answers);
-        let answers = answers.map(|(due, ..)| *due);
+        let Some(life) = &self.life else {
+            return Ok(next);
+        };
+        let answers = life.answers.iter().map(|answer| answer.due);
+        let asked = life.asked.iter().map(|(due, _)| *due);
         let taken = self.under_way.iter().map(|call| call.taken_at);
-        Ok(answers.chain(taken).fold(next, Duration::min))
+        Ok(answers.chain(asked).chain(taken).fold(next, Duration::min))
+    }
+
+    /// The service is asked for the time.
+    fn ask_time(&mut self) {
+        let (sent, true_ms) = (self.now.monotonic, self.host.true_ms);
+        let received = sent + self.latency();
+        let told = match self.service.is_reached() {
+            true => Told::Time(Measure {
+                sent,
+                received,
+                date_ms: second(true_ms),
+            }),
+            false => Told::NoAnswer,
+        };
+        if let Some(life) = &mut self.life {
+            life.asked.push((received, told));
+        }
     }
 
     fn call(&mut self, Call { id, what }: Call) {
@@ -379,6 +422,7 @@ impl World {
             What::Put { body, .. } if self.setting.overtaking => {
                 let (before, after) = (self.latency(), self.latency());
                 self.under_way.push(UnderWay {
+                    sent: now,
                     taken_at: now + before,
                     body,
                     asked: Some((id, after)),
@@ -398,7 +442,13 @@ impl World {
         };
         let latency = self.latency();
         if let Some(life) = &mut self.life {
-            life.answers.push((now + latency, id, answer));
+            life.answers.push(OnItsWay {
+                due: now + latency,
+                id,
+                date_ms: date(&answer, true_ms),
+                answer,
+                sent: now,
+            });
         }
     }
 
@@ -415,4 +465,21 @@ impl World {
             .unwrap();
         crate::judge::all(&self, &status)
     }
+}
+
+/// The date of an answer that was given then; none where nothing came back.
+fn date(answer: &Answer, true_ms: i64) -> Option<i64> {
+    let failure = match answer {
+        Answer::Put(result) => result.as_ref().err(),
+        Answer::Made(result) => result.as_ref().err(),
+        Answer::Events(result) => result.as_ref().err(),
+    };
+    let silent = failure
+        .is_some_and(|failure| matches!(failure.kind, FailureKind::NotSent | FailureKind::Unknown));
+    (!silent).then(|| second(true_ms))
+}
+
+/// A date is the beginning of its second.
+fn second(unix_ms: i64) -> i64 {
+    unix_ms.div_euclid(1000) * 1000
 }

@@ -305,8 +305,17 @@ fn row(ground: &Ground, rotated: &Rotated, written: &[Written], kills: Kills) ->
 
 fn print(rows: &[Row], all: &[Rotated], turns: &[AtomicU64], killed: u64) {
     println!(
-        "{:<38} {:>5} {:>9} {:>9} {:>7} {:>9} {:>7} {:>5} {:>8}",
-        "", "turns", "written", "arrived", "lost", "destroyed", "twice", "other", "disorder"
+        "{:<38} {:>5} {:>9} {:>9} {:>7} {:>9} {:>7} {:>5} {:>8} {:>8}",
+        "",
+        "turns",
+        "written",
+        "arrived",
+        "lost",
+        "destroyed",
+        "twice",
+        "other",
+        "disorder",
+        "p50 ms"
     );
     for ((row, rotated), turns) in rows.iter().zip(all).zip(turns) {
         let Verdict {
@@ -321,11 +330,12 @@ fn print(rows: &[Row], all: &[Rotated], turns: &[AtomicU64], killed: u64) {
         } = row.verdict;
         let other = garbled + foreign - row.torn + misstamped;
         println!(
-            "{:<38} {:>5} {written:>9} {arrived:>9} {:>7} {:>9} {twice:>7} {other:>5} {out_of_order:>8}{}",
+            "{:<38} {:>5} {written:>9} {arrived:>9} {:>7} {:>9} {twice:>7} {other:>5} {out_of_order:>8} {:>8.0}{}",
             rotated.stream,
             turns.load(Ordering::Acquire),
             row.lost,
             row.destroyed,
+            row.verdict.latency_ms.p50,
             if row.is_right() { "" } else { "  <- not right" }
         );
         if !row.is_right() {
