@@ -137,6 +137,9 @@ pub struct Print {
     pub born_ns: Option<i64>,
     /// When it was last written, by the last look, in nanoseconds since 1970.
     pub modified_ns: Option<i64>,
+    /// Its device and inode, where they have changed since it was found: overlayfs gives a file with several names others when it is
+    /// first written.
+    pub moved_to: Option<(u64, u64)>,
     /// The position that the checksums begin at.
     pub base: u64,
     /// In ascending order; the last one covers all that was read.

@@ -76,6 +76,9 @@ pub(super) fn next_record(state: &State, [kind, which, place, length]: Choices) 
                         .is_multiple_of(2)
                         .then_some(-i64::from(length) * 1_000_000),
                     modified_ns: Some(i64::from(which) << 40),
+                    moved_to: which
+                        .is_multiple_of(3)
+                        .then_some((u64::from(length), u64::from(place))),
                     base: u64::from(which % 3),
                     marks: (1..=u64::from(length % 4))
                         .map(|n| Mark {

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::checksums::Checksums;
-use super::compare::{Agreement, COMPARED_BYTES_MAX, compare};
-use super::identity::Anchor;
+use super::compare::{Agreement, COMPARED_BYTES_MAX, TELLING_BYTES, compare};
+use super::identity::{Anchor, read_full_at};
 use super::source::Gzip;
 use crate::account::{GenerationId, Head, Identity, Print, Span};
 use crate::discover::stat::{FileTime, Node};
@@ -58,6 +58,8 @@ pub(super) struct Generation {
     pub(super) born_ns: Option<i64>,
     /// Of what was read of it.
     pub(super) sums: Checksums,
+    /// What was read of it itself, as long as that is too little to tell much.
+    pub(super) short: Vec<u8>,
     /// The ledger does not know of it yet what is known here: its checksums, or the times of its file.
     pub(super) unprinted: bool,
     /// A head that was compared with the file, and the checksum of its bytes.
@@ -97,6 +99,35 @@ impl Generation {
         self.sums.to().max(self.anchor.end()).max(self.consumed)
     }
 
+    /// Takes in bytes that were read at `at`.
+    pub(super) fn take_in(&mut self, bytes: &[u8], at: u64) {
+        self.sums.read(bytes, at);
+        let end = at + bytes.len() as u64;
+        let known = self.short.len() as u64;
+        if end > TELLING_BYTES {
+            self.short = Vec::new();
+        } else if at <= known && end > known {
+            self.short
+                .extend_from_slice(&bytes[(known - at) as usize..]);
+        }
+    }
+
+    /// Whether all of an open file of this length is known to be the beginning of what was read of it.
+    pub(super) fn begins_with_all_of(&self, file: &File, bytes: u64) -> bool {
+        let is_all = self.sums.base() == 0 && self.short.len() as u64 == self.sums.to();
+        match self
+            .short
+            .get(..usize::try_from(bytes).unwrap_or(usize::MAX))
+        {
+            Some(expected) if is_all && bytes > 0 => {
+                let mut content = vec![0; expected.len()];
+                read_full_at(file, &mut content, 0).is_ok_and(|read| read == expected.len())
+                    && content == expected
+            }
+            _ => self.compare(file, bytes).is_ok_and(Agreement::tells),
+        }
+    }
+
     /// Compares an open file of this length with what was read of it.
     pub(super) fn compare(&self, file: &File, bytes: u64) -> std::io::Result<Agreement> {
         compare(
@@ -117,7 +148,10 @@ impl Generation {
     pub(super) fn print(&self) -> Print {
         let (seconds, nanoseconds) = self.modified;
         let known = self.modified != (0, 0);
+        let found_at = (self.identity.device, self.identity.inode);
+        let moved = self.file().is_some() && self.node != found_at;
         Print {
+            moved_to: moved.then_some(self.node),
             born_ns: self.born_ns,
             modified_ns: known.then(|| nanoseconds_of(seconds, nanoseconds)),
             base: self.sums.base(),

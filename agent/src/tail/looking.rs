@@ -81,6 +81,7 @@ impl Files {
                 );
             }
             Some(stat) => {
+                self.follow_inode(current, stat);
                 match current.and_then(|id| Some((id, self.generations.get(&id)?.node))) {
                     Some((id, node)) if node == stat.node => self.observe(index, id, stat, now),
                     _ => {
@@ -91,6 +92,24 @@ impl Files {
                     }
                 }
             }
+        }
+    }
+
+    /// The file that is open may be the one at the path although that has another inode: on overlayfs a file with several names gets one
+    /// when it is first written.
+    fn follow_inode(&mut self, current: Option<GenerationId>, stat: Stat) {
+        let Some(generation) = current.and_then(|id| self.generations.get_mut(&id)) else {
+            return;
+        };
+        let (id, before) = (generation.id, generation.node);
+        let is_it = |file| Stat::of_open(file).is_ok_and(|open| open.node == stat.node);
+        if before != stat.node && generation.file().is_some_and(is_it) {
+            generation.node = stat.node;
+            generation.unprinted = true;
+            if self.by_node.get(&before) == Some(&id) {
+                self.by_node.remove(&before);
+            }
+            self.by_node.insert(stat.node, id);
         }
     }
 
@@ -530,6 +549,7 @@ impl Files {
             identity,
             born_ns: print.and_then(|print| print.born_ns),
             sums,
+            short: Vec::new(),
             unprinted: print.is_none(),
             checked_head: std::cell::Cell::new(None),
             node,

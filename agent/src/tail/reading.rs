@@ -162,7 +162,7 @@ fn read_generation(
             .read_at(buf, at)
             .map_err(|error| failed(&generation.path, error))?;
         let bytes = read.unwrap_or(0);
-        generation.sums.read(&buf[..bytes], at);
+        generation.take_in(&buf[..bytes], at);
         return Ok(Outcome::Bytes(Read {
             bytes,
             at_end: read.is_some() && at + bytes as u64 >= generation.size,
@@ -180,7 +180,7 @@ fn read_generation(
     let bytes = read.saturating_sub(lead_bytes);
     let lead = &lead[..read.min(lead_bytes)];
     if fixed {
-        generation.sums.read(&buf[..bytes], at);
+        generation.take_in(&buf[..bytes], at);
         return Ok(Outcome::Bytes(Read {
             bytes,
             at_end: bytes == 0 || at + bytes as u64 >= generation.size,
@@ -226,7 +226,7 @@ fn read_generation(
     generation.anchor.advance(lead, &buf[..written], at);
     let written_end = at + written as u64;
     generation.unprinted |= written_end > generation.sums.to();
-    generation.sums.read(&buf[..written], at);
+    generation.take_in(&buf[..written], at);
     if stat.size == written_end && stat.modified != generation.modified {
         // What was written last is what was read: no look has to wonder about that time.
         generation.modified = stat.modified;

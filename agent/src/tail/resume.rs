@@ -144,7 +144,12 @@ fn is(place: &Place, known: &Known, likeness: Likeness, compared: &Compared) -> 
 
 impl Files {
     /// Takes up what the ledger knows.
-    pub(super) fn resume(&mut self, known: Vec<Known>, now: Duration) {
+    pub(super) fn resume(&mut self, mut known: Vec<Known>, now: Duration) {
+        for known in &mut known {
+            if let Some((device, inode)) = known.print.moved_to {
+                (known.identity.device, known.identity.inode) = (device, inode);
+            }
+        }
         let mut by_slot: BTreeMap<usize, Vec<Known>> = BTreeMap::new();
         for known in known {
             match self.slot_of(&known, now) {

@@ -159,9 +159,10 @@ impl Files {
     pub(super) fn kept(&self, id: GenerationId, stat: Stat) -> Option<(u64, Checksums)> {
         let generation = self.generations.get(&id)?;
         let file = generation.file().filter(|_| stat.size < generation.size)?;
-        let agreement = generation.compare(file, stat.size).ok()?;
         let sums = generation.sums.cut(stat.size);
-        agreement.tells().then_some((stat.size, sums))
+        generation
+            .begins_with_all_of(file, stat.size)
+            .then_some((stat.size, sums))
     }
 
     /// The copy of a generation. While a rotation shifts the names, it may stand at none of those that were listed.

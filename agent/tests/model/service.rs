@@ -68,7 +68,7 @@ pub(crate) struct Service {
     pub(crate) defect: Option<String>,
 }
 
-fn failure(kind: FailureKind) -> Failure {
+pub(crate) fn failure(kind: FailureKind) -> Failure {
     Failure {
         kind,
         code: None,

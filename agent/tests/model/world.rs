@@ -80,7 +80,7 @@ struct Life {
     rung: Arc<AtomicBool>,
     answers: Vec<OnItsWay>,
     /// Answers to the question for the time: when they come, and what they tell.
-    asked: Vec<(Duration, Told)>,
+    asked: Vec<(Duration, Option<Told>)>,
 }
 
 /// An answer.
@@ -175,6 +175,8 @@ impl World {
         for file in &mut settings.files {
             file.rules.hold = setting.hold;
         }
+        // Time is made up here, and rings come in real time: so each poll looks at everything.
+        settings.limits.sweep = Duration::from_secs(1);
         let described = Described {
             instance_id: "i-model".into(),
             id_from: IdFrom::Configuration,
@@ -357,7 +359,13 @@ impl World {
             life.engine.answer(answer.id, answer.answer, now);
         }
         for (_, told) in life.asked.extract_if(.., |(due, _)| *due <= now.monotonic) {
-            life.engine.time_answered(told, now);
+            if let Some(told) = told {
+                life.engine.hear(told, now);
+            }
+            let answer = told
+                .map(|_| ())
+                .ok_or_else(|| crate::service::failure(FailureKind::NotSent));
+            life.engine.time_answered(answer, now);
         }
         let step = life.engine.step(now);
         for notice in life.engine.notices() {
@@ -403,14 +411,13 @@ impl World {
     fn ask_time(&mut self) {
         let (sent, true_ms) = (self.now.monotonic, self.host.true_ms);
         let received = sent + self.latency();
-        let told = match self.service.is_reached() {
-            true => Told::Time(Measure {
+        let told = self.service.is_reached().then(|| {
+            Told::Time(Measure {
                 sent,
                 received,
                 date_ms: second(true_ms),
-            }),
-            false => Told::NoAnswer,
-        };
+            })
+        });
         if let Some(life) = &mut self.life {
             life.asked.push((received, told));
         }

@@ -285,6 +285,7 @@ impl<'b> Reader<'b, '_> {
     fn print(&mut self) -> Result<Print, Malformed> {
         let born_ns = self.option(Self::time)?;
         let modified_ns = self.option(Self::time)?;
+        let moved_to = self.option(|from| Ok((from.number()?, from.number()?)))?;
         let base = self.number()?;
         let mut from = base;
         let marks = self.many(|reader| {
@@ -298,6 +299,7 @@ impl<'b> Reader<'b, '_> {
         Ok(Print {
             born_ns,
             modified_ns,
+            moved_to,
             base,
             marks,
         })

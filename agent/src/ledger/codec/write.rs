@@ -229,6 +229,10 @@ impl Writer<'_> {
     fn print(&mut self, print: &Print) {
         self.option(print.born_ns, Self::time);
         self.option(print.modified_ns, Self::time);
+        self.option(print.moved_to, |to, (device, inode)| {
+            to.number(device);
+            to.number(inode);
+        });
         self.number(print.base);
         self.number(print.marks.len() as u64);
         let mut from = print.base;
