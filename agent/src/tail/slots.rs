@@ -140,7 +140,7 @@ impl Files {
             return;
         }
         let message = format!(
-            "{now} files are not followed, because the patterns mean more than {} (those whose names come last; they are taken in when              others go away): raise it, at some 4 KiB of memory for each file, or name fewer files",
+            "{now} files are not followed, because the patterns mean more than {} (those whose names come last; they are taken in when others go away): raise it, at some 4 KiB of memory for each file, or name fewer files",
             self.limits.files
         );
         self.trouble(Path::new(FILES), message);
