@@ -147,7 +147,7 @@ pub fn ask(state_dir: &Path) -> Result<Option<Status>, AskError> {
         Err(source) => Err(AskError::Silent { path, source }),
         Ok(bytes) => match serde_json::from_str(&text) {
             Ok(status) => Ok(Some(status)),
-            Err(error) if error.is_eof() && bytes > 0 => Err(AskError::Cut { path, bytes }),
+            Err(error) if error.is_eof() => Err(AskError::Cut { path, bytes }),
             Err(source) => Err(AskError::Garbled { path, source }),
         },
     }

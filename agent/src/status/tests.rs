@@ -207,7 +207,7 @@ fn an_agent_that_answers_nothing_is_told_from_none() {
     let mute = std::thread::spawn(move || drop(listener.accept()));
     let answer = ask(directory.path());
     assert!(
-        matches!(answer, Err(AskError::Garbled { .. })),
+        matches!(answer, Err(AskError::Cut { bytes: 0, .. })),
         "{answer:?}"
     );
     mute.join().unwrap();
