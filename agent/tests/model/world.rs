@@ -164,7 +164,7 @@ impl World {
         for (log, format) in formats.iter().enumerate() {
             let stream = if log == 0 { "own" } else { "shared" };
             text += &format!(
-                "[[file]]\npath = \"{root}/{log}*.log\"\ngroup = \"model\"\nstream = \"{stream}\"\nformat = \"{format}\"\nstart = \"{start}\"\n",
+                "[[file]]\npaths = [\"{root}/{log}.log\", \"{root}/{log}-*.log\"]\ngroup = \"model\"\nstream = \"{stream}\"\nformat = \"{format}\"\nstart = \"{start}\"\n",
                 root = root.display(),
             );
         }
