@@ -43,7 +43,17 @@ const CASES: u32 = 24;
 const SHRINK_MS_MAX: u32 = 60_000;
 
 /// Kinds that do not hold yet, and why. They are left out of `everything`, and their own tests are ignored.
-const LEFT_OUT: &[(Kind, &str)] = &[];
+const LEFT_OUT: &[(Kind, &str)] = &[
+    (
+        Kind::Overlay,
+        "a file with several names in a lower layer gets another inode with its first write, also under its other names, and a restart finds \
+         neither",
+    ),
+    (
+        Kind::Inodes,
+        "a report whose text and time were there before can't be told from it once the first one's file is gone",
+    ),
+];
 
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()

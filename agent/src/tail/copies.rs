@@ -358,7 +358,15 @@ impl Files {
         if slot.judged.contains(&judged) || slot.was_there(sibling) {
             return Soon::Now(true);
         }
-        let contents = self.contents(index);
+        // What stands there uncompressed, under another number, is not what this was made of: two logs may say the same.
+        let plain: BTreeSet<Node> = self
+            .siblings(slot)
+            .iter()
+            .filter(|other| other.packing.is_none())
+            .map(|other| other.stat.node)
+            .collect();
+        let mut contents = self.contents(index);
+        contents.retain(|content| !plain.contains(&content.node));
         let trailer = source::open(&sibling.path, sibling.links)
             .ok()
             .and_then(|file| unpack::trailer(&file, sibling.stat.size));
@@ -382,7 +390,8 @@ impl Files {
             Soon::Later => Soon::Later,
             Soon::Now(None) => Soon::Now(false),
             Soon::Now(Some(unpacked)) => Soon::Now(self.contents(index).iter().any(|content| {
-                compare::compare_unpacked(&unpacked, content.head, content.sums).fits()
+                !plain.contains(&content.node)
+                    && compare::compare_unpacked(&unpacked, content.head, content.sums).fits()
             })),
         }
     }

@@ -58,7 +58,7 @@ pub(super) struct Generation {
     pub(super) born_ns: Option<i64>,
     /// Of what was read of it.
     pub(super) sums: Checksums,
-    /// What was read of it itself, as long as that is too little to tell much.
+    /// The first of it itself, as much as is too little to be told apart by a part of it.
     pub(super) short: Vec<u8>,
     /// The ledger does not know of it yet what is known here: its checksums, or the times of its file.
     pub(super) unprinted: bool,
@@ -102,19 +102,17 @@ impl Generation {
     /// Takes in bytes that were read at `at`.
     pub(super) fn take_in(&mut self, bytes: &[u8], at: u64) {
         self.sums.read(bytes, at);
-        let end = at + bytes.len() as u64;
+        let end = (at + bytes.len() as u64).min(TELLING_BYTES);
         let known = self.short.len() as u64;
-        if end > TELLING_BYTES {
-            self.short = Vec::new();
-        } else if at <= known && end > known {
+        if at <= known && end > known {
             self.short
-                .extend_from_slice(&bytes[(known - at) as usize..]);
+                .extend_from_slice(&bytes[(known - at) as usize..(end - at) as usize]);
         }
     }
 
     /// Whether all of an open file of this length is known to be the beginning of what was read of it.
     pub(super) fn begins_with_all_of(&self, file: &File, bytes: u64) -> bool {
-        let is_all = self.sums.base() == 0 && self.short.len() as u64 == self.sums.to();
+        let is_all = self.sums.base() == 0;
         match self
             .short
             .get(..usize::try_from(bytes).unwrap_or(usize::MAX))

@@ -127,7 +127,7 @@ fn is(place: &Place, known: &Known, likeness: Likeness, compared: &Compared) -> 
     let fits = match likeness {
         Likeness::Same => same_node && !other_birth && whole && !anew,
         Likeness::OtherDevice => same_inode && !other_birth && whole && !anew,
-        Likeness::Empty => same_node && !other_birth && identity.head.bytes == 0,
+        Likeness::Empty => same_node && !other_birth && nothing_known(known),
         // Another file at the same path is the same content only if that is beyond doubt.
         Likeness::Copy | Likeness::ShortCopy => {
             whole && (place.sibling.is_some() || agreement.tells() || !written_since)
@@ -516,6 +516,11 @@ impl Files {
     }
 }
 
+/// Whether nothing was ever read of it. Its head may be known later than what was read.
+fn nothing_known(known: &Known) -> bool {
+    known.identity.head.bytes == 0 && known.print.marks.is_empty()
+}
+
 /// The rotated copies that are newer than the newest known generation were never read. Pure.
 fn came_between(newest: &Known, at: Option<usize>, alone: bool, places: &[Place]) -> Vec<usize> {
     let own = places
@@ -524,7 +529,7 @@ fn came_between(newest: &Known, at: Option<usize>, alone: bool, places: &[Place]
         .count();
     let rotated = &places[..own];
     // A file that was empty may have been written and truncated several times since: what came before it counts.
-    let was_empty = newest.identity.head.bytes == 0;
+    let was_empty = nothing_known(newest);
     let others = rotated
         .iter()
         .enumerate()

@@ -319,10 +319,12 @@ impl Files {
             .iter()
             .filter_map(|id| self.generations.get(id));
         let followed = detached.map(|generation| Contents {
+            node: generation.node,
             head: generation.identity.head,
             sums: &generation.sums,
         });
         let past = slot.past.iter().map(|past| Contents {
+            node: past.node,
             head: past.head,
             sums: &past.sums,
         });
@@ -333,6 +335,7 @@ impl Files {
 /// What was read of a generation.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Contents<'a> {
+    pub(super) node: Node,
     pub(super) head: Head,
     pub(super) sums: &'a Checksums,
 }

@@ -252,7 +252,9 @@ impl Host {
     /// A short report, to the letter the same each time.
     pub(crate) fn report(&mut self, log: usize, how: Made, text: usize) {
         self.complete(log);
-        let Some(old) = self.logs[log].live else {
+        // The same report has the same time: one without a time of its own is another line each time.
+        let unstamped = self.logs[log].manners.unstamped;
+        let Some(old) = self.logs[log].live.filter(|_| !unstamped) else {
             return;
         };
         let stamp_text = jiff::Timestamp::from_millisecond(super::BASE_MS).unwrap();
