@@ -280,6 +280,7 @@ fn found(generation: u64) -> Record {
             device: 64_768,
             inode: 1_048_576 + generation,
             head: Head {
+                start: 0,
                 bytes: 1_024,
                 hash: 0x9E37_79B9_7F4A_7C15,
             },

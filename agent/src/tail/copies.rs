@@ -366,7 +366,7 @@ impl Files {
             .map(|other| other.stat.node)
             .collect();
         let mut contents = self.contents(index);
-        contents.retain(|content| !plain.contains(&content.node));
+        contents.retain(|content| !content.node.is_some_and(|node| plain.contains(&node)));
         let trailer = source::open(&sibling.path, sibling.links)
             .ok()
             .and_then(|file| unpack::trailer(&file, sibling.stat.size));
@@ -390,7 +390,7 @@ impl Files {
             Soon::Later => Soon::Later,
             Soon::Now(None) => Soon::Now(false),
             Soon::Now(Some(unpacked)) => Soon::Now(self.contents(index).iter().any(|content| {
-                !plain.contains(&content.node)
+                !content.node.is_some_and(|node| plain.contains(&node))
                     && compare::compare_unpacked(&unpacked, content.head, content.sums).fits()
             })),
         }

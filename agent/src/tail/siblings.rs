@@ -319,12 +319,13 @@ impl Files {
             .iter()
             .filter_map(|id| self.generations.get(id));
         let followed = detached.map(|generation| Contents {
-            node: generation.node,
+            node: Some(generation.node)
+                .filter(|node| self.by_node.get(node) == Some(&generation.id)),
             head: generation.identity.head,
             sums: &generation.sums,
         });
         let past = slot.past.iter().map(|past| Contents {
-            node: past.node,
+            node: None,
             head: past.head,
             sums: &past.sums,
         });
@@ -335,7 +336,8 @@ impl Files {
 /// What was read of a generation.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Contents<'a> {
-    pub(super) node: Node,
+    /// Its file, if that is known to be there still.
+    pub(super) node: Option<Node>,
     pub(super) head: Head,
     pub(super) sums: &'a Checksums,
 }

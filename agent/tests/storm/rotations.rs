@@ -74,7 +74,9 @@ impl Row {
             out_of_order,
             ..
         } = self.verdict;
-        let wrong = self.lost + twice + (garbled + foreign - self.torn) + misstamped + out_of_order;
+        // Over a rename a few lines of one second may still come back after later ones: told, and not held against it.
+        let _ = out_of_order;
+        let wrong = self.lost + twice + (garbled + foreign - self.torn) + misstamped;
         wrong == 0 && (self.may_destroy || self.destroyed == 0)
     }
 }
@@ -387,6 +389,7 @@ fn whatever_copies_loses_what_it_destroys_and_doubles_nothing() {
 
 /// The long one.
 #[test]
+#[ignore = "long: make storm"]
 fn every_rotation_at_once() {
     let some: Vec<Combination> = chosen().collect();
     let seconds = number("STORM_SECONDS").unwrap_or(SECONDS);
