@@ -57,7 +57,7 @@ rehearse: deps-test
 # The release build, so that peak memory is what a host would see. First everything but logrotate's directives, then all of those.
 storm: deps-test
 	STORM_SECONDS=$${STORM_SECONDS:-600} $(AS_ROOT) cargo test --package baker-agent --test storm --release -- \
-		everything_at_once every_rotation_at_once --nocapture --test-threads=1
+		everything_at_once every_rotation_at_once --include-ignored --nocapture --test-threads=1
 
 # The baker in the development profile: it is built already, and optimises what a bake spends its time in. The agent as it is released.
 bench: deps-bench
