@@ -54,6 +54,10 @@ const LEFT_OUT: &[(Kind, &str)] = &[
          neither",
     ),
     (
+        Kind::Editors,
+        "a file that was touched or cut around a power cut, or while the machine is busy, is sent again in some histories",
+    ),
+    (
         Kind::Inodes,
         "a report whose text and time were there before can't be told from it once the first one's file is gone",
     ),
