@@ -58,7 +58,7 @@ pub(super) struct Generation {
     pub(super) born_ns: Option<i64>,
     /// Of what was read of it.
     pub(super) sums: Checksums,
-    /// The first of it itself, as much as is too little to be told apart by a part of it.
+    /// Its first bytes as they were read, up to [`TELLING_BYTES`]: so little is compared byte by byte.
     pub(super) short: Vec<u8>,
     /// The ledger does not know of it yet what is known here: its checksums, or the times of its file.
     pub(super) unprinted: bool,

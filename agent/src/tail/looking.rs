@@ -124,15 +124,15 @@ impl Files {
             return;
         };
         let suspect = std::mem::take(&mut generation.suspect);
+        let Some(generation) = self.generations.get(&id) else {
+            return;
+        };
         let (size, head_bytes) = (generation.size, generation.identity.head.bytes as usize);
         let told = match generation.rewritten {
             Rewritten::No => false,
             Rewritten::Perhaps(..) => true,
             Rewritten::Untold(modified, until) => {
-                let told = modified == stat.modified && now < until;
-                told && self.slots[index]
-                    .as_ref()
-                    .is_some_and(|slot| self.written.contains(&slot.path))
+                modified == stat.modified && now < until && self.rang_written(index)
             }
         };
         let touched = stat.modified != generation.modified || told;
@@ -273,7 +273,7 @@ impl Files {
     }
 
     /// How much of a file was written: NULs at its end may be space that is allocated ahead.
-    pub(super) fn seen_bytes(&mut self, id: GenerationId, stat: Stat) -> u64 {
+    pub(super) fn seen_bytes(&self, id: GenerationId, stat: Stat) -> u64 {
         let Some(generation) = self.generations.get(&id) else {
             return stat.size;
         };

@@ -74,11 +74,10 @@ impl Row {
             garbled,
             foreign,
             misstamped,
-            out_of_order,
+            // Over a rename a few lines of one second may still come back after later ones: told, and not held against it.
+            out_of_order: _,
             ..
         } = self.verdict;
-        // Over a rename a few lines of one second may still come back after later ones: told, and not held against it.
-        let _ = out_of_order;
         let wrong = self.lost + twice + (garbled + foreign - self.torn) + misstamped;
         wrong == 0 && (self.may_destroy || self.destroyed == 0)
     }
