@@ -7,18 +7,20 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::compare::{self, Agreement, COMPARED_BYTES_MAX};
+use nix::errno::Errno;
+
+use super::compare::{self, Agreement, COMPARED_BYTES_MAX, TELLING_BYTES};
 use super::files::Files;
-use super::generation::{Source, State};
+use super::generation::{Generation, Source, State};
 use super::identity::Beginning;
 use super::looking::Begin;
 use super::reading::head_stands;
 use super::rotation::{self, Packing, Ranked};
-use super::siblings::{Content, Contents, Sibling, Soon, is_prefix_of};
+use super::siblings::{Content, Contents, Sibling, Soon, is_prefix_of, version};
 use super::slot::Copying;
 use super::source;
 use super::truncation::Copy;
-use super::unpack;
+use super::unpack::{self, Unpacked};
 use crate::account::{GenerationId, Identity, Lost};
 use crate::discover::stat::{FileTime, Node, Stat};
 
@@ -33,10 +35,19 @@ const COPY_LACKS_MAX: u64 = 1024 * 1024;
 const WHOLE_COPY: Duration = Duration::from_millis(300);
 /// That is, as soon as what the last look found is read.
 const WHOLE_COPY_LOOK: Duration = Duration::from_micros(20);
+/// A compressed copy that ends in its middle and did not change for this long is damaged; before, it is being written.
+const UNFINISHED: Duration = Duration::from_secs(10);
 /// However long a copy takes: the file is looked at as often as usual again after this.
 const COPYING_MAX: Duration = Duration::from_secs(60);
 
 impl Files {
+    /// Tries again what could not be told of compressed copies that may still be written.
+    pub(super) fn look_at_unfinished(&mut self, now: Duration) {
+        for index in std::mem::take(&mut self.unfinished) {
+            self.find_missed_on(index, now);
+        }
+    }
+
     /// Looks at the names that are new in a directory, or stand for another file now.
     pub(super) fn look_at_fresh_names(&mut self, now: Duration) {
         for (directory, name) in std::mem::take(&mut self.fresh) {
@@ -195,17 +206,27 @@ impl Files {
             return;
         };
         let siblings = self.siblings(slot);
-        let stood: Vec<(PathBuf, Node)> = siblings
-            .iter()
-            .map(|sibling| (sibling.path.clone(), sibling.stat.node))
-            .collect();
+        let stood = stands(&siblings);
         let mut judged: BTreeSet<(Node, FileTime)> = siblings
             .iter()
             .map(|sibling| (sibling.stat.node, sibling.stat.modified))
             .filter(|judged| slot.judged.contains(judged))
             .collect();
+        // What stood there before is older than anything that is missed, but does not tell what is newer than itself.
+        let is_old = |sibling: &&Sibling| {
+            let judged = judged.contains(&(sibling.stat.node, sibling.stat.modified));
+            sibling.is_packed() && !judged && slot.was_there(sibling)
+        };
+        let old: BTreeSet<Node> = siblings
+            .iter()
+            .filter(is_old)
+            .map(|sibling| sibling.stat.node)
+            .collect();
         let mut undecided = BTreeSet::new();
         for sibling in &siblings {
+            if old.contains(&sibling.stat.node) {
+                continue;
+            }
             match self.is_known(index, sibling) {
                 Soon::Now(false) => {}
                 Soon::Now(true) => _ = judged.insert((sibling.stat.node, sibling.stat.modified)),
@@ -249,31 +270,19 @@ impl Files {
             })
             .map(|(_, sibling)| sibling)
             .filter(|sibling| !matches!(sibling.packing, Some(Packing::Unreadable(_))))
+            .filter(|sibling| !old.contains(&sibling.stat.node))
             .filter(|sibling| !undecided.contains(&sibling.stat.node))
             .filter(|sibling| self.owner(sibling).is_none())
             .filter(|sibling| slot.copied != Some(sibling.stat.node))
             .filter(|sibling| !live.is_some_and(|live| sibling.is_plain_copy_of(live)))
             .collect();
-        // Looked at by names while a rotation shifts them, one copy is judged by another's content. Names do not come back:
-        // if they stand for the same files now, they did all the while.
-        let is_shifting = || {
-            let stands = |(path, node): &(PathBuf, Node)| {
-                Stat::at(path).is_ok_and(|stat| stat.node == *node)
-            };
-            !stood.iter().all(stands)
+        let directory = slot.directory;
+        // Nor can a copy be compared with a file that left the path or is truncated by now: the next look comes to that first.
+        let has_left = || {
+            let current = slot.current.and_then(|id| self.generations.get(&id));
+            current.is_some_and(|live| !stands_at(&slot.path, live) || is_cut(live))
         };
-        // Nor can a copy be compared with a file that is truncated by now: the next look comes to that first.
-        let is_cut = || {
-            slot.current
-                .and_then(|id| self.generations.get(&id))
-                .and_then(|generation| Some((generation.file()?, generation)))
-                .is_some_and(|(file, generation)| {
-                    let stands = head_stands(file, generation).unwrap_or(false);
-                    !stands || Stat::of_open(file).is_ok_and(|stat| stat.size < generation.size)
-                })
-        };
-        if !missed.is_empty() && (is_cut() || is_shifting()) {
-            let directory = slot.directory;
+        if !missed.is_empty() && (has_left() || self.is_shifting(index, &stood, now)) {
             let names = missed.iter().filter_map(|sibling| sibling.path.file_name());
             self.fresh
                 .extend(names.map(|name| (directory, name.to_owned())));
@@ -284,14 +293,14 @@ impl Files {
         if let Some(Some(slot)) = self.slots.get_mut(index) {
             slot.judged = judged;
         }
-        let any = !missed.is_empty();
+        let followed = self.slots[index]
+            .as_ref()
+            .map_or(0, |slot| slot.detached.len());
         let mut waits = !undecided.is_empty();
         for sibling in missed {
             waits |= self.adopt_missed(index, &sibling, now) == Adopted::Later;
         }
-        if any {
-            self.put_in_order(index);
-        }
+        self.put_in_order(index, followed);
         if let Some(Some(slot)) = self.slots.get_mut(index) {
             slot.waits = waits.then_some(left);
         }
@@ -299,6 +308,18 @@ impl Files {
             self.forget_unpacked(index);
             self.set_baseline(index);
         }
+    }
+
+    /// Whether the copies of a slot stand under other names than these by now, or others beside them. Looked at by names while a rotation
+    /// shifts them, one copy is judged by another's content. Names do not come back: if they stand for the same files now, they did all
+    /// the while.
+    fn is_shifting(&mut self, index: usize, stood: &[(PathBuf, Node)], now: Duration) -> bool {
+        let Some(directory) = self.slots[index].as_ref().map(|slot| slot.directory) else {
+            return true;
+        };
+        self.refresh(directory, now);
+        let slot = self.slots[index].as_ref();
+        slot.is_none_or(|slot| stands(&self.siblings(slot)) != stood)
     }
 
     /// Looks again at the copies of a slot of which one has been looked through meanwhile.
@@ -311,20 +332,22 @@ impl Files {
         }
     }
 
-    /// What was found late may be older than what is known to have been rotated away.
-    fn put_in_order(&mut self, index: usize) {
+    /// What was found late, behind the first so many, may be older than what is known to have been rotated away.
+    fn put_in_order(&mut self, index: usize, followed: usize) {
         let Some(slot) = self.slots[index].as_ref() else {
             return;
         };
+        if slot.detached.len() <= followed {
+            return;
+        }
         let order: Vec<GenerationId> = self
             .siblings(slot)
             .iter()
             .filter_map(|sibling| self.owner(sibling).map(|owner| owner.id))
             .collect();
-        let mut detached = slot.detached.clone();
-        detached.sort_by_key(|id| order.iter().position(|at| at == id).unwrap_or(order.len()));
         if let Some(Some(slot)) = self.slots.get_mut(index) {
-            slot.detached = detached;
+            let late = slot.detached.split_off(followed);
+            insert_in_order(&mut slot.detached, late, &order);
         }
     }
 
@@ -355,7 +378,7 @@ impl Files {
             return Soon::Now(false);
         };
         let judged = (sibling.stat.node, sibling.stat.modified);
-        if slot.judged.contains(&judged) || slot.was_there(sibling) {
+        if slot.judged.contains(&judged) {
             return Soon::Now(true);
         }
         // What stands there uncompressed, under another number, is not what this was made of: two logs may say the same.
@@ -367,15 +390,18 @@ impl Files {
             .collect();
         let mut contents = self.contents(index);
         contents.retain(|content| !content.node.is_some_and(|node| plain.contains(&node)));
-        let trailer = source::open(&sibling.path, sibling.links)
+        // Somebody may have packed what stands at the path. Little content may as well be that of a generation that was never read.
+        let live = self.live_content(index);
+        let trailer = sibling
+            .open()
             .ok()
-            .and_then(|file| unpack::trailer(&file, sibling.stat.size));
-        if let Some((crc, bytes)) = trailer
-            && contents
-                .iter()
-                .any(|content| content.sums.begins_with_all_of(bytes, crc))
-        {
-            return Soon::Now(true);
+            .and_then(|(file, stat)| unpack::trailer(&file, stat.size));
+        if let Some((crc, bytes)) = trailer {
+            let is_of = |content: &Contents<'_>| content.sums.begins_with_all_of(bytes, crc);
+            let tells = u64::from(bytes) >= TELLING_BYTES;
+            if contents.iter().any(is_of) || (tells && live.is_some_and(|live| is_of(&live))) {
+                return Soon::Now(true);
+            }
         }
         let beginning = sibling.beginning();
         let may_be = |content: &Contents<'_>| {
@@ -383,17 +409,56 @@ impl Files {
             (content.head.bytes > 0 || !content.sums.is_empty())
                 && beginning.as_ref().is_none_or(begins)
         };
-        if !contents.iter().any(may_be) {
+        if !contents.iter().chain(&live).any(may_be) {
             return Soon::Now(false);
         }
         match self.unpacked(index, sibling) {
             Soon::Later => Soon::Later,
             Soon::Now(None) => Soon::Now(false),
-            Soon::Now(Some(unpacked)) => Soon::Now(self.contents(index).iter().any(|content| {
-                !content.node.is_some_and(|node| plain.contains(&node))
-                    && compare::compare_unpacked(&unpacked, content.head, content.sums).fits()
-            })),
+            Soon::Now(Some(unpacked)) => {
+                let compared = |content: &Contents<'_>| {
+                    compare::compare_unpacked(&unpacked, content.head, content.sums)
+                };
+                let left = self.contents(index);
+                let mut left = left
+                    .iter()
+                    .filter(|content| !content.node.is_some_and(|node| plain.contains(&node)));
+                let live = self.live_content(index);
+                Soon::Now(
+                    left.any(|content| compared(content).fits())
+                        || live.is_some_and(|live| compared(&live).tells()),
+                )
+            }
         }
+    }
+
+    /// Whether a compressed copy ends in its middle because somebody writes it just now. One that stays so is damaged.
+    fn is_unfinished(
+        &mut self,
+        index: usize,
+        stat: &Stat,
+        unpacked: &Unpacked,
+        now: Duration,
+    ) -> bool {
+        if unpacked.damage.is_none() {
+            return false;
+        }
+        let Some(Some(slot)) = self.slots.get_mut(index) else {
+            return false;
+        };
+        let version = version(stat);
+        let since = match slot.damaged {
+            Some((damaged, since)) if damaged == version => since,
+            _ => {
+                slot.damaged = Some((version, now));
+                now
+            }
+        };
+        let unfinished = now < since + UNFINISHED;
+        if unfinished {
+            self.unfinished.insert(index);
+        }
+        unfinished
     }
 
     /// A rotated copy that is a generation of its own, to be read whole.
@@ -414,13 +479,6 @@ impl Files {
             );
             return Adopted::Now;
         }
-        let content = match sibling.packing {
-            None => None,
-            Some(_) => match self.unpacked(index, sibling) {
-                Soon::Later => return Adopted::Later,
-                Soon::Now(unpacked) => unpacked,
-            },
-        };
         let (path, file, stat) = match self.open_wherever(index, sibling, now) {
             Ok(opened) => opened,
             Err(error) if error.kind() == ErrorKind::NotFound => return Adopted::Now,
@@ -430,7 +488,20 @@ impl Files {
                 return Adopted::Now;
             }
         };
-        let content = content.map_or(Content::Plain(stat.size), Content::Packed);
+        let content = match sibling.packing {
+            None => Content::Plain(stat.size),
+            Some(_) => match self.unpacked_of(index, version(&stat), || file.try_clone()) {
+                Soon::Now(Some(unpacked)) if self.is_unfinished(index, &stat, &unpacked, now) => {
+                    return Adopted::Later;
+                }
+                Soon::Now(Some(unpacked)) => Content::Packed(unpacked),
+                Soon::Now(None) => {
+                    self.unfinished.insert(index);
+                    return Adopted::Later;
+                }
+                Soon::Later => return Adopted::Later,
+            },
+        };
         let beginning = match &content {
             Content::Plain(_) => Beginning::of(&file).unwrap_or_default(),
             Content::Packed(unpacked) => unpacked.beginning.clone(),
@@ -472,6 +543,50 @@ impl Files {
     }
 }
 
+/// Puts generations that were found late among those that were followed: each before the first one that stands behind it in `order`.
+/// What has no name any more keeps its place. Pure.
+fn insert_in_order(
+    followed: &mut Vec<GenerationId>,
+    late: Vec<GenerationId>,
+    order: &[GenerationId],
+) {
+    let rank = |id: &GenerationId| order.iter().position(|other| other == id);
+    for id in late {
+        let newer = rank(&id).and_then(|rank_of_it| {
+            followed
+                .iter()
+                .position(|other| rank(other).is_some_and(|other| other > rank_of_it))
+        });
+        followed.insert(newer.unwrap_or(followed.len()), id);
+    }
+}
+
+/// What stands under which name.
+fn stands(siblings: &[Sibling]) -> Vec<(PathBuf, Node)> {
+    let named = |sibling: &Sibling| (sibling.path.clone(), sibling.stat.node);
+    siblings.iter().map(named).collect()
+}
+
+/// Whether a live generation's file is what its path leads to. What can't be looked at is taken to be.
+fn stands_at(path: &std::path::Path, live: &Generation) -> bool {
+    match Stat::at(path) {
+        Ok(stat) => {
+            let opened = |file| Stat::of_open(file).is_ok_and(|open| open.node == stat.node);
+            stat.node == live.node || live.file().is_some_and(opened)
+        }
+        Err(Errno::ENOENT | Errno::ENOTDIR) => false,
+        Err(_) => true,
+    }
+}
+
+/// Whether a live generation's open file does not begin any more with what was seen of it.
+fn is_cut(live: &Generation) -> bool {
+    live.file().is_some_and(|file| {
+        !head_stands(file, live).unwrap_or(false)
+            || Stat::of_open(file).is_ok_and(|stat| stat.size < live.size)
+    })
+}
+
 /// Whether a rotated copy was dealt with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Adopted {
@@ -479,4 +594,26 @@ pub(super) enum Adopted {
     Now,
     /// It has to be looked through first.
     Later,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_found_late_goes_before_what_is_newer() {
+        let ids = |ids: &[u64]| ids.iter().copied().map(GenerationId).collect::<Vec<_>>();
+        for (followed, late, order, expected) in [
+            // 1 was deleted while it was followed: it stays the oldest.
+            (&[1, 2][..], &[3][..], &[2, 3][..], &[1, 2, 3][..]),
+            (&[1, 2], &[3], &[3, 2], &[1, 3, 2]),
+            (&[1, 2], &[3, 4], &[3, 2, 4], &[1, 3, 2, 4]),
+            (&[], &[3, 4], &[3, 4], &[3, 4]),
+            (&[1], &[3], &[], &[1, 3]),
+        ] {
+            let mut found = ids(followed);
+            insert_in_order(&mut found, ids(late), &ids(order));
+            assert_eq!(found, ids(expected));
+        }
+    }
 }

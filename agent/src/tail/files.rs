@@ -11,7 +11,7 @@ use super::directories::Members;
 use super::generation::{Generation, Source, State};
 use super::schedule::Schedule;
 use super::siblings::Version;
-use super::slot::{Past, Slot};
+use super::slot::Slot;
 use super::unpack::{Unpacked, Unpacking};
 use super::{FileSet, Known, Limits, Links, OpenError, Sight, Start};
 use crate::account::{GenerationId, Lost};
@@ -19,7 +19,7 @@ use crate::clock::Now;
 use crate::discover::Patterns;
 use crate::discover::directories::{Directories, DirectoryId};
 use crate::discover::mounts::Mounts;
-use crate::discover::stat::Node;
+use crate::discover::stat::{Node, Stat};
 use crate::discover::watch::Doorbell;
 
 /// A file that grew within this is looked at each tick.
@@ -82,6 +82,8 @@ pub struct Files {
     pub(super) copying: BTreeSet<usize>,
     /// Slots whose file may have been written anew: the next look tells.
     pub(super) doubted: BTreeSet<usize>,
+    /// Slots with a compressed copy that may still be written: the next poll tells.
+    pub(super) unfinished: BTreeSet<usize>,
     /// Paths that inotify says were written since the last look.
     pub(super) written: BTreeSet<PathBuf>,
     /// What is in compressed copies, and the passes that find it out.
@@ -192,6 +194,7 @@ impl Files {
             aside: BTreeSet::new(),
             copying: BTreeSet::new(),
             doubted: BTreeSet::new(),
+            unfinished: BTreeSet::new(),
             written: BTreeSet::new(),
             unpacked: HashMap::new(),
             unpacking: BTreeMap::new(),
@@ -263,6 +266,9 @@ impl Files {
         due.clear();
         self.due = due;
         self.look_at_fresh_names(now);
+        if polls {
+            self.look_at_unfinished(now);
+        }
         self.look_at_detached(polls, now);
         self.look_at_copying(now);
         self.end_what_is_over(now);
@@ -310,7 +316,8 @@ impl Files {
     /// When something is due although nothing rings: together, a poll after the last ones.
     fn next_turn(&self) -> Duration {
         // What was rotated away is looked at in each poll, and so is what is waited for.
-        let always = !self.aside.is_empty() || !self.unheard.is_empty();
+        let always =
+            !self.aside.is_empty() || !self.unheard.is_empty() || !self.unfinished.is_empty();
         let waits = [self.directory_looks.next(), self.slot_looks.next()];
         let next = waits.into_iter().flatten().min();
         let next = next.filter(|_| !always);
@@ -354,6 +361,32 @@ impl Files {
         })
     }
 
+    /// Whether there is more, since the last look, of what stood at the same path before this one. Then the next look is due at once, and
+    /// tells what.
+    pub fn have_older_grown(&mut self, id: GenerationId) -> bool {
+        let grown: Vec<GenerationId> = self
+            .older(id)
+            .iter()
+            .filter_map(|older| self.generations.get(older))
+            .filter(|older| {
+                let stat = match older.file() {
+                    Some(file) => Stat::of_open(file).ok(),
+                    None => Stat::at(&older.path).ok(),
+                };
+                matches!(older.state, State::Detached { .. })
+                    && stat.is_some_and(|stat| stat.size != older.size)
+            })
+            .map(|older| older.id)
+            .collect();
+        for &id in &grown {
+            if let Some(generation) = self.generations.get_mut(&id) {
+                generation.suspect = true;
+            }
+            self.look_soon(id);
+        }
+        !grown.is_empty()
+    }
+
     /// Drops a generation that has ended and whose bytes are all settled. False if it has to be remembered longer, in the
     /// ledger too: it is the newest rotated copy of its path, which tells after a restart what is newer. When a further
     /// rotation supersedes it, another `Ended` asks to forget it again.
@@ -389,18 +422,16 @@ impl Files {
         // Nothing may be left of its slot.
         self.slot_looks.hasten(generation.slot, self.last_look);
         if let Some(Some(slot)) = self.slots.get_mut(generation.slot) {
-            slot.detached.retain(|&other| other != id);
+            let rotated = slot.detached.iter().position(|&other| other == id);
             if slot.current == Some(id) {
                 slot.current = None;
                 slot.last = None;
+                slot.remember(generation.past());
+            } else if let Some(at) = rotated {
+                // What was given up is remembered since then.
+                slot.detached.remove(at);
+                slot.remember(generation.past());
             }
-            slot.remember(Past {
-                node: generation.node,
-                born_ns: generation.born_ns,
-                head: generation.identity.head,
-                sums: generation.sums,
-                size: generation.size,
-            });
         }
         true
     }

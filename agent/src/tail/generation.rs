@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::checksums::Checksums;
 use super::compare::{Agreement, COMPARED_BYTES_MAX, TELLING_BYTES, compare};
 use super::identity::{Anchor, read_full_at};
+use super::slot::Past;
 use super::source::Gzip;
 use crate::account::{GenerationId, Head, Identity, Print, Span};
 use crate::discover::stat::{FileTime, Node};
@@ -154,6 +155,18 @@ impl Generation {
             modified_ns: known.then(|| nanoseconds_of(seconds, nanoseconds)),
             base: self.sums.base(),
             marks: self.sums.marks().to_vec(),
+        }
+    }
+
+    /// What is remembered of it when it is forgotten.
+    pub(super) fn past(&self) -> Past {
+        Past {
+            node: self.node,
+            born_ns: self.born_ns,
+            head: self.identity.head,
+            sums: self.sums.clone(),
+            size: self.size,
+            modified: self.modified,
         }
     }
 

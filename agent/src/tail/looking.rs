@@ -379,7 +379,10 @@ impl Files {
             let agreement = same.then(|| past.compare(file, stat.size));
             let agreement = agreement?.ok()?;
             let whole = agreement.is_whole(stat.size, past.head, &past.sums);
-            (whole && past.size <= stat.size).then(|| (past.size, past.sums.clone()))
+            // Little content tells little. If it was written since, and is no longer than it was, it was written anew.
+            let anew =
+                past.modified != stat.modified && !agreement.tells() && stat.size <= past.size;
+            (whole && !anew && past.size <= stat.size).then(|| (past.size, past.sums.clone()))
         })
     }
 

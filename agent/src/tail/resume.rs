@@ -12,7 +12,7 @@ use super::files::Files;
 use super::generation::{Source, State, nanoseconds_of};
 use super::identity::Beginning;
 use super::rotation::{self, Packing};
-use super::siblings::{Content, SHIFTS_MAX, Sibling, Soon};
+use super::siblings::{Content, SHIFTS_MAX, Sibling, Soon, version};
 use super::slot::Past;
 use super::source;
 use super::truncation::Copy;
@@ -423,19 +423,19 @@ impl Files {
 
     /// A rotated copy of which all is known.
     fn open_copy(&mut self, index: usize, sibling: &Sibling, now: Duration) -> Option<Copy> {
+        let (path, file, stat) = self.open_wherever(index, sibling, now).ok()?;
         let content = match sibling.packing {
-            None => None,
-            Some(_) => match self.unpacked(index, sibling) {
-                Soon::Now(Some(unpacked)) => Some(unpacked),
+            None => Content::Plain(stat.size),
+            Some(_) => match self.unpacked_of(index, version(&stat), || file.try_clone()) {
+                Soon::Now(Some(unpacked)) => Content::Packed(unpacked),
                 Soon::Now(None) | Soon::Later => return None,
             },
         };
-        let (path, file, stat) = self.open_wherever(index, sibling, now).ok()?;
         Some(Copy {
             path,
             node: stat.node,
             file,
-            content: content.map_or(Content::Plain(stat.size), Content::Packed),
+            content,
         })
     }
 
@@ -492,6 +492,7 @@ impl Files {
                     head: identity.head,
                     sums: Checksums::remembered(&known.print, 0).cut(own.stat.size),
                     size: own.stat.size,
+                    modified: own.stat.modified,
                 });
             }
         }

@@ -52,14 +52,14 @@ impl Ranked for Sibling {
 }
 
 impl Sibling {
-    /// When it was made, where that can be believed.
+    /// When it was made, where that can be believed, and while it stands at its path.
     pub(super) fn born_ns(&self) -> Option<i64> {
-        source::born_ns_at(&self.path)
+        source::born_ns_of(&self.path, self.stat.node)
     }
 
     /// Its first bytes, as far as a head covers them. None where they can't be read, or only after many NULs.
     pub(super) fn beginning(&self) -> Option<Beginning> {
-        let file = source::open(&self.path, self.links).ok()?;
+        let (file, _) = self.open().ok()?;
         match self.packing {
             None => Beginning::of(&file).ok(),
             Some(Packing::Gzip) => unpack::beginning(&file),
@@ -88,15 +88,15 @@ impl Sibling {
         }
         Ok((file, stat))
     }
-
-    /// Which state of the file a pass over it tells of.
-    pub(super) fn version(&self) -> Version {
-        (self.stat.node, self.stat.modified, self.stat.size)
-    }
 }
 
 /// A compressed copy as it stood when it was looked through.
 pub(super) type Version = (Node, FileTime, u64);
+
+/// Which state of a file a pass over it tells of.
+pub(super) fn version(stat: &Stat) -> Version {
+    (stat.node, stat.modified, stat.size)
+}
 
 /// What opening a copy showed.
 #[derive(Debug)]
@@ -234,14 +234,18 @@ impl Files {
 
     /// All copies that stand there now are accounted for, or none of our business.
     pub(super) fn set_baseline(&mut self, index: usize) {
-        let baseline = self.slots[index].as_ref().map(|slot| {
+        // While one has to be looked through, or is being written, not all of them are.
+        let settled = self.slots[index]
+            .as_ref()
+            .filter(|slot| slot.waits.is_none());
+        let baseline = settled.map(|slot| {
             self.sibling_names(slot)
                 .map(|(path, inode, _, _)| {
                     let before = slot.baseline.get(&inode).copied();
                     // A rotation may have shifted the names since they were listed.
                     let stat = Stat::at(&path).ok().filter(|stat| stat.node.1 == inode);
                     let stood = stat.map(|stat| Stood {
-                        born_ns: source::born_ns_at(&path),
+                        born_ns: source::born_ns_of(&path, stat.node),
                         modified: stat.modified,
                         size: stat.size,
                     });
@@ -254,9 +258,18 @@ impl Files {
         }
     }
 
-    /// What is in a compressed copy. It may take several looks to know.
+    /// What is in a compressed copy. It may take several looks to know. `None` where it can't be opened just now.
     pub(super) fn unpacked(&mut self, index: usize, sibling: &Sibling) -> Soon<Option<Unpacked>> {
-        let version = sibling.version();
+        self.unpacked_of(index, version(&sibling.stat), || Ok(sibling.open()?.0))
+    }
+
+    /// The same of a file that is in this state, and opened so.
+    pub(super) fn unpacked_of(
+        &mut self,
+        index: usize,
+        version: Version,
+        open: impl FnOnce() -> std::io::Result<File>,
+    ) -> Soon<Option<Unpacked>> {
         if let Some((_, unpacked)) = self.unpacked.get(&version) {
             return Soon::Now(Some(unpacked.clone()));
         }
@@ -264,9 +277,7 @@ impl Files {
             return Soon::Later;
         }
         let positions = self.positions(index);
-        let begun = sibling
-            .open()
-            .and_then(|(file, _)| Unpacking::of(&file, positions));
+        let begun = open().and_then(|file| Unpacking::of(&file, positions));
         let Ok(mut pass) = begun else {
             return Soon::Now(None);
         };
@@ -299,7 +310,8 @@ impl Files {
 
     /// The positions whose checksums compare a copy with all that is known of a slot's generations.
     fn positions(&self, index: usize) -> Vec<u64> {
-        let contents = self.contents(index);
+        let mut contents = self.contents(index);
+        contents.extend(self.live_content(index));
         let known = self.resuming.get(&index).into_iter().flatten();
         let remembered = known.map(|known| Checksums::remembered(&known.print, known.settled_to));
         contents
@@ -307,6 +319,16 @@ impl Files {
             .flat_map(|content| content.sums.positions())
             .chain(remembered.flat_map(|sums| sums.positions().collect::<Vec<_>>()))
             .collect()
+    }
+
+    /// What was read of the generation that stands at a slot's path.
+    pub(super) fn live_content(&self, index: usize) -> Option<Contents<'_>> {
+        let live = self.slots[index].as_ref()?.current?;
+        self.generations.get(&live).map(|live| Contents {
+            node: Some(live.node),
+            head: live.identity.head,
+            sums: &live.sums,
+        })
     }
 
     /// What was read of the generations of a slot that left its path, followed and forgotten ones.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::checksums::Checksums;
 use super::compare::{Agreement, COMPARED_BYTES_MAX, compare};
-use super::siblings::Sibling;
+use super::siblings::{Sibling, Version};
 use crate::account::{GenerationId, Head};
 use crate::discover::directories::DirectoryId;
 use crate::discover::stat::{FileTime, Node, Stat};
@@ -27,6 +27,8 @@ pub(super) struct Past {
     pub(super) head: Head,
     pub(super) sums: Checksums,
     pub(super) size: u64,
+    /// The time of the last write that goes with its size.
+    pub(super) modified: FileTime,
 }
 
 impl Past {
@@ -94,6 +96,8 @@ pub(super) struct Slot {
     pub(super) waits: Option<Option<GenerationId>>,
     /// Compressed copies that were found to be of generations that are followed or were.
     pub(super) judged: BTreeSet<(Node, FileTime)>,
+    /// A compressed copy that ends in its middle, and since when it does.
+    pub(super) damaged: Option<(Version, Duration)>,
     /// Its size when it was first seen, if it was there before the agent was to begin.
     pub(super) start_at: Option<u64>,
     /// Another path leads to the same file, which is followed there.

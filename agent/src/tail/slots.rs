@@ -175,6 +175,7 @@ impl Files {
             grew_at: now,
             begun: (Duration::ZERO, 0),
             waits: None,
+            damaged: None,
         }));
         let members = self.members.entry(directory).or_default();
         members.slots.push(index);
@@ -227,6 +228,7 @@ impl Files {
         self.leaving.remove(&index);
         self.unheard.remove(&index);
         self.doubted.remove(&index);
+        self.unfinished.remove(&index);
         self.forget_unpacked(index);
         self.slot_looks.remove(index);
         self.clear(&slot.path);

@@ -3,6 +3,7 @@
 use std::fs::{File, Metadata};
 use std::io::{self, BufReader, ErrorKind, Read as _, Seek as _, SeekFrom};
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -13,6 +14,7 @@ use nix::unistd::{Whence, lseek};
 
 use super::unpack::PIECE_BYTES;
 use crate::discover::links::{self, Links};
+use crate::discover::stat::Node;
 
 /// How much decompressed content is kept, so that an unfinished line can be read again without starting over.
 const WINDOW_BYTES: usize = 512 * 1024;
@@ -67,6 +69,14 @@ pub(crate) fn born_ns(file: &File) -> Option<i64> {
 pub(crate) fn born_ns_at(path: &Path) -> Option<i64> {
     let kind = statfs(path).ok()?.filesystem_type();
     born_of(&std::fs::metadata(path).ok()?, kind)
+}
+
+/// The same, if it is this file that stands there: a rotation shifts names.
+pub(crate) fn born_ns_of(path: &Path, node: Node) -> Option<i64> {
+    let kind = statfs(path).ok()?.filesystem_type();
+    let metadata = std::fs::metadata(path).ok()?;
+    let is_it = (metadata.dev(), metadata.ino()) == node;
+    born_of(&metadata, kind).filter(|_| is_it)
 }
 
 fn born_of(metadata: &Metadata, kind: FsType) -> Option<i64> {

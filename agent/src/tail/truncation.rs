@@ -351,13 +351,17 @@ impl Files {
         generation.size = consumed;
         generation.ended = true;
         let (node, index) = (generation.node, generation.slot);
+        let past = generation.past();
         if self.by_node.get(&node) == Some(&id) {
             self.by_node.remove(&node);
         }
         self.aside.insert(id);
-        if let Some(Some(slot)) = self.slots.get_mut(index) {
-            // It is no rotated copy, and supersedes none.
-            slot.detached.retain(|&other| other != id);
+        if let Some(Some(slot)) = self.slots.get_mut(index)
+            && let Some(at) = slot.detached.iter().position(|&other| other == id)
+        {
+            // It is no rotated copy, and supersedes none. A copy of it may yet appear.
+            slot.detached.remove(at);
+            slot.remember(past);
         }
         if let Some(span) = lost {
             self.sights.push(Sight::Lost { span, why });
