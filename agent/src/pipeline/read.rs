@@ -151,6 +151,14 @@ impl Engine {
             // A compressed copy is decompressed up to there, a piece at a time.
             return Turn::More(STEP_BYTES);
         }
+        if !source.begun && read.bytes > 0 {
+            // A writer that has come here writes no more to the file that was rotated away. What it wrote there last goes first: one more look
+            // finds all of it.
+            source.begun = true;
+            if self.files.have_older_grown(id) {
+                return Turn::More(STEP_BYTES);
+            }
+        }
         let end = source.end(
             from + read.bytes as u64,
             read.at_end,

@@ -230,6 +230,7 @@ impl Engine {
             ended: false,
             grown: now.monotonic,
             done,
+            begun: false,
             queued: false,
         };
         self.sources.insert(id, Box::new(source));

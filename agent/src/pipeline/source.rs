@@ -28,6 +28,8 @@ pub(super) struct Source {
     pub(super) grown: Duration,
     /// Spans ahead of `at` that were settled, or put into a batch, by the agent's last life. In order, apart from each other.
     pub(super) done: Vec<Span>,
+    /// It was seen to have bytes, and what stood at its path before was looked at since.
+    pub(super) begun: bool,
     /// Whether it waits in the queue of generations to be read.
     pub(super) queued: bool,
 }
