@@ -93,6 +93,8 @@ pub struct Files {
     pub(super) searched: BTreeMap<GenerationId, Lost>,
     /// What the ledger remembers of slots of which the same holds.
     pub(super) resuming: BTreeMap<usize, Vec<Known>>,
+    /// What stands at which slot's path, while known generations are looked for under other paths than their own.
+    pub(super) standing: Option<HashMap<Node, usize>>,
     pub(super) backlog_trouble: Option<PathBuf>,
     pub(super) opened: VecDeque<GenerationId>,
     pub(super) open_files: usize,
@@ -200,6 +202,7 @@ impl Files {
             unpacking: BTreeMap::new(),
             searched: BTreeMap::new(),
             resuming: BTreeMap::new(),
+            standing: None,
             backlog_trouble: None,
             opened: VecDeque::new(),
             open_files: 0,

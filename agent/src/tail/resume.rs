@@ -172,6 +172,33 @@ impl Files {
         for (index, known) in by_slot {
             self.resume_slot(index, known, now);
         }
+        self.standing = None;
+    }
+
+    /// The file of a known generation under another path that is followed: it was moved there, or that was a second name of it. Only a file
+    /// that is it by all that is known, and that nobody else is taken for.
+    fn elsewhere(&mut self, known: &Known) -> Option<(usize, Place)> {
+        let node = (known.identity.device, known.identity.inode);
+        if self.by_node.contains_key(&node) {
+            return None;
+        }
+        let by_path = &self.by_path;
+        let standing = self.standing.get_or_insert_with(|| {
+            let stand =
+                |(path, &index): (&PathBuf, &usize)| Some((Stat::at(path).ok()?.node, index));
+            by_path.iter().filter_map(stand).collect()
+        });
+        let other = standing.get(&node).copied()?;
+        let slot = self.slots[other].as_ref().filter(|slot| slot.meant)?;
+        if slot.current.is_some() {
+            return None;
+        }
+        let place = Place::own(&slot.path, self.links_of(other), |_| false)?;
+        let Soon::Now(compared) = self.compare(other, &place, known) else {
+            return None;
+        };
+        let is_it = |likeness| is(&place, known, likeness, &compared);
+        (is_it(Likeness::Same) || is_it(Likeness::Empty)).then_some((other, place))
     }
 
     /// The slot that a known generation belongs to: that of its path, or of the file that its path is a rotated copy of,
@@ -251,7 +278,13 @@ impl Files {
         for (known, found) in known.iter().zip(&found).rev() {
             match found {
                 Some((at, likeness)) => self.resume_at(index, known, &places[*at], *likeness, now),
-                None => self.resume_gone(index, known, &places),
+                None => match self.elsewhere(known) {
+                    Some((other, place)) => {
+                        self.resume_at(other, known, &place, Likeness::Same, now);
+                        self.due.push(other);
+                    }
+                    None => self.resume_gone(index, known, &places),
+                },
             }
         }
         self.adopt_unread(index, &places, &unread, now);
@@ -264,6 +297,7 @@ impl Files {
     pub(super) fn resume_on(&mut self, index: usize, now: Duration) {
         if let Some(known) = self.resuming.remove(&index) {
             self.resume_slot(index, known, now);
+            self.standing = None;
         }
     }
 

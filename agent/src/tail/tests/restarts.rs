@@ -205,6 +205,34 @@ fn an_old_writer_of_a_rotated_file_is_followed_after_a_restart_too() {
     assert_eq!(desk.texts(), ["late\n", ""]);
 }
 
+/// While the agent is stopped: moved to another path that is followed, or left with a second name that is.
+#[test]
+fn a_file_that_stands_under_another_followed_path_is_not_read_again() {
+    for text in [String::new(), lines(3), lines(1000)] {
+        for how in ["moved", "second name"] {
+            let mut desk = Desk::new(&["*.log"]);
+            desk.append("a.log", &text);
+            desk.settle();
+            if how == "second name" {
+                fs::hard_link(desk.path("a.log"), desk.path("b.log")).unwrap();
+                desk.settle();
+                desk.delete("a.log");
+            } else {
+                desk.rename("a.log", "b.log");
+            }
+            desk.append("b.log", "more\n");
+            desk.restart();
+            desk.settle();
+            assert_eq!(desk.texts().concat(), "more\n", "{how}");
+            assert_eq!(desk.lost_bytes(), 0, "{how}");
+        }
+    }
+}
+
+fn lines(count: usize) -> String {
+    (0..count).map(|n| format!("line {n}\n")).collect()
+}
+
 /// A cron job's log, deleted and made anew with the same text while the agent was stopped.
 #[test]
 fn a_short_file_that_was_made_anew_with_the_same_text_is_read_again() {
