@@ -239,13 +239,24 @@ impl Host {
     }
 
     /// Of what was rewritten in place with bytes that stood there before, nobody may be able to tell that it was written once more: if it is
-    /// the beginning of what was there, it may have been cut; if it is all of it, it may have been touched while nobody looked.
+    /// the beginning of what was there, it may have been cut; if that is its beginning, it may have grown; if it is all of it, it may have been touched while nobody looked.
     fn tell_apart(&mut self, body: usize, old: &[u8], new: &[u8]) {
         let lines = self.bodies[body].lines.clone();
         if old == new && self.agent_runs {
             self.bodies[body].untold = lines;
         } else if old.starts_with(new) {
             self.books.excuse(&lines);
+        } else if !old.is_empty() && new.starts_with(old) {
+            // It may as well have grown.
+            let mut left = old.len() as u64;
+            let again = lines.iter().take_while(|&&line| {
+                let bytes = self.books.lines[line].bytes();
+                let fits = bytes <= left;
+                left = left.saturating_sub(bytes);
+                fits
+            });
+            let again: Vec<_> = again.copied().collect();
+            self.books.excuse(&again);
         }
     }
 
