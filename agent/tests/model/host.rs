@@ -265,6 +265,10 @@ impl Host {
 
     pub(crate) fn write(&mut self, log: usize, lines: usize, repeat: usize) {
         self.complete(log);
+        if lines == 0 {
+            // Nothing is written, so no time changes.
+            return;
+        }
         let body = self.logs[log].main.body;
         let mut bytes = Vec::new();
         for at in 0..lines {

@@ -239,25 +239,26 @@ impl Host {
     }
 
     /// Of what was rewritten in place with bytes that stood there before, nobody may be able to tell that it was written once more: if it is
-    /// the beginning of what was there, it may have been cut; if that is its beginning, it may have grown; if it is all of it, it may have been touched while nobody looked.
+    /// all of what was there, it may have been touched while nobody looked; if both begin alike, it may have been cut there, or have
+    /// grown from where the last look found its end.
     fn tell_apart(&mut self, body: usize, old: &[u8], new: &[u8]) {
         let lines = self.bodies[body].lines.clone();
         if old == new && self.agent_runs {
             self.bodies[body].untold = lines;
-        } else if old.starts_with(new) {
-            self.books.excuse(&lines);
-        } else if !old.is_empty() && new.starts_with(old) {
-            // It may as well have grown.
-            let mut left = old.len() as u64;
-            let again = lines.iter().take_while(|&&line| {
-                let bytes = self.books.lines[line].bytes();
-                let fits = bytes <= left;
-                left = left.saturating_sub(bytes);
-                fits
-            });
-            let again: Vec<_> = again.copied().collect();
-            self.books.excuse(&again);
+            return;
         }
+        let alike = old.iter().zip(new).take_while(|(old, new)| old == new);
+        let mut left = alike.count() as u64;
+        let mut again = Vec::new();
+        for line in lines {
+            let bytes = self.books.lines[line].bytes();
+            if bytes > left {
+                break;
+            }
+            left -= bytes;
+            again.push(line);
+        }
+        self.books.excuse(&again);
     }
 
     /// A short report, to the letter the same each time.
