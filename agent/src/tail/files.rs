@@ -95,6 +95,8 @@ pub struct Files {
     pub(super) resuming: BTreeMap<usize, Vec<Known>>,
     /// What stands at which slot's path, while known generations are looked for under other paths than their own.
     pub(super) standing: Option<HashMap<Node, usize>>,
+    /// What stands at the path that it is known under, while known generations are looked for: the slot of that path.
+    pub(super) claimed: HashMap<Node, usize>,
     pub(super) backlog_trouble: Option<PathBuf>,
     pub(super) opened: VecDeque<GenerationId>,
     pub(super) open_files: usize,
@@ -203,6 +205,7 @@ impl Files {
             searched: BTreeMap::new(),
             resuming: BTreeMap::new(),
             standing: None,
+            claimed: HashMap::new(),
             backlog_trouble: None,
             opened: VecDeque::new(),
             open_files: 0,

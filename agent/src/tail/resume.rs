@@ -61,13 +61,13 @@ struct Place {
 }
 
 impl Place {
-    fn of_sibling(sibling: Sibling) -> Place {
+    fn of_sibling(sibling: Sibling, taken: impl FnOnce(Node) -> bool) -> Place {
         Place {
             path: sibling.path.clone(),
             stat: sibling.stat,
             born_ns: sibling.born_ns(),
             beginning: sibling.packing.and_then(|_| sibling.beginning()),
-            taken: false,
+            taken: taken(sibling.stat.node),
             sibling: Some(sibling),
         }
     }
@@ -169,10 +169,30 @@ impl Files {
                 }
             }
         }
+        self.claimed = self.claimed_by(&by_slot);
         for (index, known) in by_slot {
             self.resume_slot(index, known, now);
         }
         self.standing = None;
+        self.claimed.clear();
+    }
+
+    /// Files that stand at their known paths: no other path's copies, though they have such names, too.
+    fn claimed_by(&self, by_slot: &BTreeMap<usize, Vec<Known>>) -> HashMap<Node, usize> {
+        let mut claimed = HashMap::new();
+        for (&index, known) in by_slot {
+            let Some(slot) = self.slots[index].as_ref().filter(|slot| slot.meant) else {
+                continue;
+            };
+            let stat = Stat::at(&slot.path).ok();
+            let stands = |known: &&Known| {
+                stat.is_some_and(|stat| stat.node == (known.identity.device, known.identity.inode))
+            };
+            if let Some(known) = known.iter().find(stands) {
+                claimed.insert((known.identity.device, known.identity.inode), index);
+            }
+        }
+        claimed
     }
 
     /// The file of a known generation under another path that is followed: it was moved there, or that was a second name of it. Only a file
@@ -238,8 +258,11 @@ impl Files {
             let directory = slot.directory;
             let links = self.links_of(index);
             let siblings = self.siblings(slot).into_iter();
-            places = siblings.map(Place::of_sibling).collect();
-            let taken = |node| self.by_node.contains_key(&node);
+            let elsewhere = |node| self.claimed.get(&node).is_some_and(|&other| other != index);
+            let taken = |node| self.by_node.contains_key(&node) || elsewhere(node);
+            places = siblings
+                .map(|sibling| Place::of_sibling(sibling, taken))
+                .collect();
             places.extend(Place::own(&slot.path, links, taken));
             if !self.refresh(directory, now) {
                 break;

@@ -229,6 +229,25 @@ fn a_file_that_stands_under_another_followed_path_is_not_read_again() {
     }
 }
 
+/// A log with a second name that is followed is rotated: it goes on under that name, and is no copy that came while nobody looked.
+#[test]
+fn a_rotated_copy_that_is_followed_under_another_name_is_no_news_after_a_restart() {
+    let mut desk = Desk::new(&["*.log"]);
+    desk.append("a.log", "oldest\n");
+    desk.settle();
+    desk.rename("a.log", "a.log.2");
+    desk.append("a.log", "one\n");
+    desk.settle();
+    fs::hard_link(desk.path("a.log"), desk.path("b.log")).unwrap();
+    desk.settle();
+    desk.rename("a.log", "a.log.1");
+    desk.append("a.log", "new\n");
+    desk.settle();
+    desk.restart();
+    desk.settle();
+    assert_eq!(desk.texts().concat(), "");
+}
+
 fn lines(count: usize) -> String {
     (0..count).map(|n| format!("line {n}\n")).collect()
 }
