@@ -27,6 +27,9 @@ pub(crate) enum Size {
     Longer,
 }
 
+/// What differs in less than this at its end, and is shorter than what stood there before, is taken for cut.
+const TAKEN_FOR_CUT: u64 = 512;
+
 impl Host {
     /// A second name that no pattern means, or its end.
     pub(crate) fn link(&mut self, log: usize) {
@@ -240,7 +243,7 @@ impl Host {
 
     /// Of what was rewritten in place with bytes that stood there before, nobody may be able to tell that it was written once more: if it is
     /// all of what was there, it may have been touched while nobody looked; if both begin alike, it may have been cut there, or have
-    /// grown from where the last look found its end.
+    /// grown from where the last look found its end. A limit that is listed: so it is if they differ in the last few bytes of a shorter one.
     fn tell_apart(&mut self, body: usize, old: &[u8], new: &[u8]) {
         let lines = self.bodies[body].lines.clone();
         if old == new && self.agent_runs {
@@ -249,6 +252,9 @@ impl Host {
         }
         let alike = old.iter().zip(new).take_while(|(old, new)| old == new);
         let mut left = alike.count() as u64;
+        if new.len() < old.len() && new.len() as u64 - left < TAKEN_FOR_CUT {
+            left = new.len() as u64;
+        }
         let mut again = Vec::new();
         for line in lines {
             let bytes = self.books.lines[line].bytes();
