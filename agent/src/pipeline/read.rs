@@ -152,8 +152,8 @@ impl Engine {
             return Turn::More(STEP_BYTES);
         }
         if !source.begun && read.bytes > 0 {
-            // A writer that has come here writes no more to the file that was rotated away. What it wrote there last goes first: one more look
-            // finds all of it.
+            // A writer that has come here writes no more to the file that was rotated away. What it wrote there last
+            // goes first: one more look finds all of it.
             source.begun = true;
             if self.files.have_older_grown(id) {
                 return Turn::More(STEP_BYTES);

@@ -310,9 +310,9 @@ impl Files {
         }
     }
 
-    /// Whether the copies of a slot stand under other names than these by now, or others beside them. Looked at by names while a rotation
-    /// shifts them, one copy is judged by another's content. Names do not come back: if they stand for the same files now, they did all
-    /// the while.
+    /// Whether the copies of a slot stand under other names than these by now, or others beside them. Looked at by names
+    /// while a rotation shifts them, one copy is judged by another's content. Names do not come back: if they stand for
+    /// the same files now, they did all the while.
     fn is_shifting(&mut self, index: usize, stood: &[(PathBuf, Node)], now: Duration) -> bool {
         let Some(directory) = self.slots[index].as_ref().map(|slot| slot.directory) else {
             return true;
@@ -390,7 +390,8 @@ impl Files {
             .collect();
         let mut contents = self.contents(index);
         contents.retain(|content| !content.node.is_some_and(|node| plain.contains(&node)));
-        // Somebody may have packed what stands at the path. Little content may as well be that of a generation that was never read.
+        // Somebody may have packed what stands at the path. Little content may as well be that of a generation that was
+        // never read.
         let live = self.live_content(index);
         let trailer = sibling
             .open()
@@ -543,8 +544,8 @@ impl Files {
     }
 }
 
-/// Puts generations that were found late among those that were followed: each before the first one that stands behind it in `order`.
-/// What has no name any more keeps its place. Pure.
+/// Puts generations that were found late among those that were followed: each before the first one that is newer by
+/// `order`. What has no name any more keeps its place. Pure.
 fn insert_in_order(
     followed: &mut Vec<GenerationId>,
     late: Vec<GenerationId>,

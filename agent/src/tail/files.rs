@@ -367,8 +367,8 @@ impl Files {
         })
     }
 
-    /// Whether there is more, since the last look, of what stood at the same path before this one. Then the next look is due at once, and
-    /// tells what.
+    /// Whether there is more, since the last look, of what stood at the same path before this one. Then the next look is
+    /// due at once, and tells what.
     pub fn have_older_grown(&mut self, id: GenerationId) -> bool {
         let grown: Vec<GenerationId> = self
             .older(id)

@@ -195,8 +195,8 @@ impl Files {
         claimed
     }
 
-    /// The file of a known generation under another path that is followed: it was moved there, or that was a second name of it. Only a file
-    /// that is it by all that is known, and that nobody else is taken for.
+    /// The file of a known generation under another path that is followed: it was moved there, or has a second name there.
+    /// Only if it is that file by all that is known, and taken for nobody else's.
     fn elsewhere(&mut self, known: &Known) -> Option<(usize, Place)> {
         let node = (known.identity.device, known.identity.inode);
         if self.by_node.contains_key(&node) {

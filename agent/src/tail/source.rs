@@ -67,16 +67,20 @@ pub(crate) fn born_ns(file: &File) -> Option<i64> {
 
 /// The same of the file at a path.
 pub(crate) fn born_ns_at(path: &Path) -> Option<i64> {
-    let kind = statfs(path).ok()?.filesystem_type();
-    born_of(&std::fs::metadata(path).ok()?, kind)
+    born_at(path).map(|(_, born_ns)| born_ns)
 }
 
 /// The same, if it is this file that stands there: a rotation shifts names.
 pub(crate) fn born_ns_of(path: &Path, node: Node) -> Option<i64> {
+    born_at(path)
+        .filter(|&(stands, _)| stands == node)
+        .map(|(_, born_ns)| born_ns)
+}
+
+fn born_at(path: &Path) -> Option<(Node, i64)> {
     let kind = statfs(path).ok()?.filesystem_type();
     let metadata = std::fs::metadata(path).ok()?;
-    let is_it = (metadata.dev(), metadata.ino()) == node;
-    born_of(&metadata, kind).filter(|_| is_it)
+    Some(((metadata.dev(), metadata.ino()), born_of(&metadata, kind)?))
 }
 
 fn born_of(metadata: &Metadata, kind: FsType) -> Option<i64> {

@@ -229,7 +229,8 @@ fn a_file_that_stands_under_another_followed_path_is_not_read_again() {
     }
 }
 
-/// A log with a second name that is followed is rotated: it goes on under that name, and is no copy that came while nobody looked.
+/// A log with a second name that is followed is rotated: it goes on under that name, and is no copy that came while
+/// nobody looked.
 #[test]
 fn a_rotated_copy_that_is_followed_under_another_name_is_no_news_after_a_restart() {
     let mut desk = Desk::new(&["*.log"]);

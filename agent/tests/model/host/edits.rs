@@ -241,9 +241,11 @@ impl Host {
         self.logs[log].main.file = Some(options.open(&self.logs[log].path).unwrap());
     }
 
-    /// Of what was rewritten in place with bytes that stood there before, nobody may be able to tell that it was written once more: if it is
-    /// all of what was there, it may have been touched while nobody looked; if both begin alike, it may have been cut there, or have
-    /// grown from where the last look found its end. A limit that is listed: so it is if they differ in the last few bytes of a shorter one.
+    /// Excuses what nobody can tell to have been written once more, of a file that was rewritten in place.
+    ///
+    /// If all of it stood there before, it may have been touched while nobody looked. If both begin alike, it may have been
+    /// cut there, or have grown from there. A shorter one that differs in its last few bytes alone is taken for cut, too:
+    /// guarantees.md lists that limit.
     fn tell_apart(&mut self, body: usize, old: &[u8], new: &[u8]) {
         let lines = self.bodies[body].lines.clone();
         if old == new && self.agent_runs {
