@@ -1,6 +1,7 @@
 //! The words of the account: generations, spans of their bytes, and what became of each byte.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 
 /// One incarnation of a log file, for as long as the ledger lives. Never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -100,6 +101,43 @@ pub struct Identity {
     pub head: Head,
 }
 
+/// Where a generation's file is; and where it was before it left that folder, which tells whose rotated copy it is (logrotate's `olddir`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Whereabouts {
+    path: PathBuf,
+    left: Option<PathBuf>,
+}
+
+impl Whereabouts {
+    /// Where it was found.
+    #[must_use]
+    pub fn found(path: PathBuf) -> Self {
+        Self { path, left: None }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its last path in the folder that it was found in, if it is in another one.
+    #[must_use]
+    pub fn left(&self) -> Option<&Path> {
+        self.left.as_deref()
+    }
+
+    /// It has another path.
+    pub fn move_to(&mut self, path: &Path) {
+        let stays = path.parent() == self.path.parent();
+        let before = std::mem::replace(&mut self.path, path.to_path_buf());
+        if !stays && self.left.is_none() {
+            self.left = Some(before);
+        }
+        self.left.take_if(|left| left.parent() == path.parent());
+    }
+}
+
 /// A fingerprint of the first bytes of a file's (decompressed) content. It grows with a short file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Head {
@@ -153,4 +191,24 @@ pub struct Part {
     pub span: Span,
     /// Bytes inside the span that are not shipped, by fate. All others are.
     pub not_shipped: Vec<(Fate, u64)>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_path_in_the_folder_that_was_left_is_remembered() {
+        let mut is = Whereabouts::found(PathBuf::from("/logs/a.log"));
+        for (to, left) in [
+            ("/logs/a.log.1", None),
+            ("/old/a.log.1", Some("/logs/a.log.1")),
+            ("/old/a.log.2", Some("/logs/a.log.1")),
+            ("/older/a.log.2", Some("/logs/a.log.1")),
+            ("/logs/a.log", None),
+        ] {
+            is.move_to(Path::new(to));
+            assert_eq!((is.path(), is.left()), (Path::new(to), left.map(Path::new)));
+        }
+    }
 }

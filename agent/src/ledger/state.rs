@@ -8,10 +8,11 @@ mod sums;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::account::{BatchId, Fate, Filtered, GenerationId, Identity, Part, Print, Span};
+use crate::account::{
+    BatchId, Fate, Filtered, GenerationId, Identity, Part, Print, Span, Whereabouts,
+};
 use crate::target::Target;
 
 use super::history::History;
@@ -34,7 +35,7 @@ pub struct Known {
     /// The stable name of the set it belongs to.
     pub set: Arc<str>,
     /// Where it was.
-    pub path: PathBuf,
+    pub whereabouts: Whereabouts,
     /// Where its events go.
     pub target: Arc<Target>,
     /// The first byte whose fate is not known.
@@ -124,7 +125,7 @@ impl State {
                 Ok(())
             }
             Record::Moved { generation, path } => {
-                self.generation_mut(*generation)?.path.clone_from(path);
+                self.generation_mut(*generation)?.move_to(path);
                 Ok(())
             }
             Record::Aimed { generation, target } => {
@@ -196,6 +197,12 @@ impl State {
         }));
         for (id, generation) in &self.generations {
             records.push(Record::Carried(Box::new(generation.carried(*id))));
+            if generation.left().is_some() {
+                records.push(Record::Moved {
+                    generation: *id,
+                    path: generation.path().to_path_buf(),
+                });
+            }
             if *generation.print() != Print::default() {
                 records.push(Record::Printed {
                     generation: *id,

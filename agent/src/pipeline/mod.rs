@@ -377,7 +377,7 @@ fn known(known: ledger::Known) -> tail::Known {
         identity: known.identity,
         print: known.print,
         set: known.set.to_string(),
-        path: known.path,
+        whereabouts: known.whereabouts,
         settled_to: known.settled_to,
         seen: known.seen,
         last_ms: Some(known.last_ms),

@@ -68,7 +68,7 @@ impl Engine {
                 self.sources.remove(&id);
                 continue;
             };
-            let Some(target) = self.target(set, &path) else {
+            let Some(target) = self.target(id, set, &path) else {
                 self.unname(id);
                 continue;
             };

@@ -45,12 +45,15 @@ impl Engine {
                 from,
                 resumed,
             } => {
-                let named = self.target(set, &path);
-                if named.is_some() {
-                    // It could not be named before, perhaps.
-                    self.troubles.clear(&path.display().to_string());
-                }
+                let named = self.target(id, set, &path);
                 let target = named.clone().unwrap_or_else(nameless);
+                let known = self.books.state.generation(id);
+                if known.is_some_and(|known| known.path() != path) {
+                    self.books.record(Record::Moved {
+                        generation: id,
+                        path: path.clone(),
+                    });
+                }
                 match self.books.state.generation(id).map(Generation::target) {
                     None => self.books.record(self.beginning(Found {
                         generation: id,
@@ -179,10 +182,26 @@ impl Engine {
         }
     }
 
-    /// The stream of a file, as its names are configured.
-    pub(super) fn target(&mut self, set: usize, path: &Path) -> Option<Arc<Target>> {
+    /// The stream of a generation, as its names are configured. It is named after the log, wherever a rotation put the file; and
+    /// keeps its name where no pattern means that log any more.
+    pub(super) fn target(
+        &mut self,
+        id: GenerationId,
+        set: usize,
+        path: &Path,
+    ) -> Option<Arc<Target>> {
+        let followed = self.files.followed_path(id).map(Path::to_path_buf);
+        if followed.is_none()
+            && let Some(known) = self.books.state.generation(id)
+            && *known.target() != nameless()
+        {
+            return Some(Arc::clone(known.target()));
+        }
+        let path = followed.as_deref().unwrap_or(path);
         match self.plans[set].target(&self.host, path) {
             Ok(target) => {
+                // It could not be named before, perhaps.
+                self.troubles.clear(&path.display().to_string());
                 let shared = self
                     .targets
                     .entry(target.clone())

@@ -103,6 +103,43 @@ fn doubtful_batches_of_a_file_that_is_not_configured_any_more_are_kept() {
     assert!(engine.drained());
 }
 
+/// The default stream bears the path of the log. A rotated copy goes where its log goes, wherever it stands when it is found.
+#[test]
+fn a_rotated_copy_goes_to_the_stream_of_its_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let mut settings = settings(folder.path());
+    settings.files[0].stream =
+        crate::names::Template::parse(crate::names::Kind::Stream, "{instance_id}/{file}").unwrap();
+    fs::write(path("a.log"), "one\n").unwrap();
+    let mut engine_before = engine(&settings, State::default());
+    engine_before.step(at(0));
+    let state = engine_before.books.state.clone();
+    let stream = |state: &State| -> Vec<String> {
+        state
+            .generations()
+            .map(|(_, known)| known.target().stream.to_string())
+            .collect()
+    };
+    let expected = stream(&state);
+
+    // Two rotations while it is stopped: of one, nothing is known.
+    for (from, to) in [("a.log", "a.log.1"), ("a.log.1", "a.log.2")] {
+        fs::rename(path(from), path(to)).unwrap();
+        fs::write(path("a.log"), "two\n").unwrap();
+    }
+    fs::rename(path("a.log"), path("a.log.1")).unwrap();
+    fs::write(path("a.log"), "three\n").unwrap();
+    let mut engine = engine(&settings, state);
+    engine.step(at(0));
+    let found = stream(&engine.books.state);
+    assert_eq!(found.len(), 3);
+    assert!(
+        found.iter().all(|stream| *stream == expected[0]),
+        "{found:?}"
+    );
+}
+
 /// What is shipped, in the order of its bytes.
 fn pending(engine: &Engine) -> Vec<(String, u64, u64)> {
     let state = &engine.books.state;

@@ -91,11 +91,10 @@ impl Engine {
         let Some(waiting) = self.unnamed.remove(id) else {
             return false;
         };
-        let Some(target) = self.target(set, &waiting.path) else {
+        let Some(target) = self.target(id, set, &waiting.path) else {
             self.unnamed.keep(id, waiting);
             return false;
         };
-        self.troubles.clear(&waiting.path.display().to_string());
         self.books.record(Record::Aimed {
             generation: id,
             target: Arc::clone(&target),

@@ -16,7 +16,7 @@ use super::identity::Beginning;
 use super::looking::Begin;
 use super::reading::head_stands;
 use super::rotation::{self, Packing, Ranked};
-use super::siblings::{Content, Contents, Sibling, Soon, is_prefix_of, version};
+use super::siblings::{Content, Contents, Sibling, Soon, is_prefix_of, stands, version};
 use super::slot::Copying;
 use super::source;
 use super::truncation::Copy;
@@ -191,6 +191,9 @@ impl Files {
     /// neither followed nor a copy of what is: they came and went between two looks. `left` is the generation that left
     /// the path in this look, if one did: even before it, there may be copies of what its file held in between.
     pub(super) fn find_missed(&mut self, index: usize, left: Option<GenerationId>, now: Duration) {
+        if !self.is_meant(index) {
+            return;
+        }
         // What was rotated away before may have grown since, and its copy is known by its length.
         let before = self.slots[index].as_ref().map(|slot| slot.detached.clone());
         for id in before.into_iter().flatten() {
@@ -560,12 +563,6 @@ fn insert_in_order(
         });
         followed.insert(newer.unwrap_or(followed.len()), id);
     }
-}
-
-/// What stands under which name.
-fn stands(siblings: &[Sibling]) -> Vec<(PathBuf, Node)> {
-    let named = |sibling: &Sibling| (sibling.path.clone(), sibling.stat.node);
-    siblings.iter().map(named).collect()
 }
 
 /// Whether a live generation's file is what its path leads to. What can't be looked at is taken to be.

@@ -161,8 +161,11 @@ impl Files {
             return None;
         }
         let slot = self.slots[generation.slot].as_ref()?;
-        let (path, stat) = self
-            .siblings(slot)
+        let siblings = match generation.path.parent() {
+            Some(folder) if Some(folder) != slot.path.parent() => self.copies_in(folder, slot),
+            _ => self.siblings(slot),
+        };
+        let (path, stat) = siblings
             .into_iter()
             .find(|sibling| sibling.stat.node == generation.node)
             .map(|sibling| (sibling.path, sibling.stat))?;

@@ -93,10 +93,6 @@ pub struct Files {
     pub(super) searched: BTreeMap<GenerationId, Lost>,
     /// What the ledger remembers of slots of which the same holds.
     pub(super) resuming: BTreeMap<usize, Vec<Known>>,
-    /// What stands at which slot's path, while known generations are looked for under other paths than their own.
-    pub(super) standing: Option<HashMap<Node, usize>>,
-    /// What stands at the path that it is known under, while known generations are looked for: the slot of that path.
-    pub(super) claimed: HashMap<Node, usize>,
     pub(super) backlog_trouble: Option<PathBuf>,
     pub(super) opened: VecDeque<GenerationId>,
     pub(super) open_files: usize,
@@ -204,8 +200,6 @@ impl Files {
             unpacking: BTreeMap::new(),
             searched: BTreeMap::new(),
             resuming: BTreeMap::new(),
-            standing: None,
-            claimed: HashMap::new(),
             backlog_trouble: None,
             opened: VecDeque::new(),
             open_files: 0,
@@ -393,6 +387,14 @@ impl Files {
         !grown.is_empty()
     }
 
+    /// The path that a generation is followed under: of a rotated copy, that of its log. None if no pattern means it any more.
+    #[must_use]
+    pub fn followed_path(&self, id: GenerationId) -> Option<&Path> {
+        let index = self.generations.get(&id)?.slot;
+        let slot = self.slots.get(index)?.as_ref()?;
+        self.is_meant(index).then_some(slot.path.as_path())
+    }
+
     /// Drops a generation that has ended and whose bytes are all settled. False if it has to be remembered longer, in the
     /// ledger too: it is the newest rotated copy of its path, which tells after a restart what is newer. When a further
     /// rotation supersedes it, another `Ended` asks to forget it again.
@@ -463,6 +465,12 @@ impl Files {
         later.is_some_and(|later| {
             later.is_empty() || (!is_deleted(&id) && later.iter().all(is_deleted))
         })
+    }
+
+    /// Whether files at a slot's path are to be followed, and not only what is known of it still be read.
+    pub(super) fn is_meant(&self, index: usize) -> bool {
+        let slot = self.slots.get(index).and_then(Option::as_ref);
+        slot.is_some_and(|slot| slot.meant || self.sets[slot.set].patterns.is_match(&slot.path))
     }
 
     pub(super) fn is_followed(&self, index: usize) -> bool {

@@ -88,7 +88,9 @@ impl Files {
                         if let Some(id) = current {
                             self.detach(id, now);
                         }
-                        self.attach(index, &path, stat, current, now);
+                        if self.is_meant(index) {
+                            self.attach(index, &path, stat, current, now);
+                        }
                     }
                 }
             }

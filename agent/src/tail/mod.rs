@@ -11,7 +11,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::account::{GenerationId, Head, Identity, Lost, Print, Span};
+use crate::account::{GenerationId, Head, Identity, Lost, Print, Span, Whereabouts};
 use crate::discover::PatternError;
 pub use crate::discover::links::Links;
 
@@ -114,7 +114,7 @@ pub struct Known {
     /// The name of its set: the first pattern.
     pub set: String,
     /// Where it was last.
-    pub path: PathBuf,
+    pub whereabouts: Whereabouts,
     /// Its first byte whose fate is not settled: where reading goes on.
     pub settled_to: u64,
     /// One past the last byte that is known to have existed.

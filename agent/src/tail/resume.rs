@@ -1,7 +1,8 @@
 //! After a restart: which files the known generations are now, and what came and went while nobody looked.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,8 +13,8 @@ use super::files::Files;
 use super::generation::{Source, State, nanoseconds_of};
 use super::identity::Beginning;
 use super::rotation::{self, Packing};
-use super::siblings::{Content, SHIFTS_MAX, Sibling, Soon, version};
-use super::slot::Past;
+use super::siblings::{Content, SHIFTS_MAX, Sibling, Soon, stands, version};
+use super::slot::{Past, Slot};
 use super::source;
 use super::truncation::Copy;
 use super::{Known, Links, Sight};
@@ -46,6 +47,15 @@ const LIKENESSES: [Likeness; 6] = [
     Likeness::EarlierCopy,
     Likeness::Empty,
 ];
+
+/// What stands where, while known generations are looked for.
+#[derive(Debug, Default)]
+struct Surroundings {
+    /// At each slot's path; made when it is first asked for.
+    standing: Option<HashMap<Node, usize>>,
+    /// At the path that it is known under: the slot of that path.
+    claimed: HashMap<Node, usize>,
+}
 
 /// A file that a known generation may be: the slot's own, or a rotated copy.
 #[derive(Debug)]
@@ -158,7 +168,7 @@ impl Files {
                     let unread = known.seen.saturating_sub(known.settled_to);
                     if unread > 0 {
                         self.trouble(
-                            &known.path,
+                            known.whereabouts.path(),
                             format!(
                                 "{unread} bytes of it are unread, but no `[[file]]` begins with the path `{}` any more: put it \
                                  back to have them shipped",
@@ -169,12 +179,13 @@ impl Files {
                 }
             }
         }
-        self.claimed = self.claimed_by(&by_slot);
+        let mut around = Surroundings {
+            claimed: self.claimed_by(&by_slot),
+            ..Surroundings::default()
+        };
         for (index, known) in by_slot {
-            self.resume_slot(index, known, now);
+            self.resume_slot(index, known, &mut around, now);
         }
-        self.standing = None;
-        self.claimed.clear();
     }
 
     /// Files that stand at their known paths: no other path's copies, though they have such names, too.
@@ -197,13 +208,13 @@ impl Files {
 
     /// The file of a known generation under another path that is followed: it was moved there, or has a second name there.
     /// Only if it is that file by all that is known, and taken for nobody else's.
-    fn elsewhere(&mut self, known: &Known) -> Option<(usize, Place)> {
+    fn elsewhere(&mut self, known: &Known, around: &mut Surroundings) -> Option<(usize, Place)> {
         let node = (known.identity.device, known.identity.inode);
         if self.by_node.contains_key(&node) {
             return None;
         }
         let by_path = &self.by_path;
-        let standing = self.standing.get_or_insert_with(|| {
+        let standing = around.standing.get_or_insert_with(|| {
             let stand =
                 |(path, &index): (&PathBuf, &usize)| Some((Stat::at(path).ok()?.node, index));
             by_path.iter().filter_map(stand).collect()
@@ -222,34 +233,45 @@ impl Files {
     }
 
     /// The slot that a known generation belongs to: that of its path, or of the file that its path is a rotated copy of,
-    /// whichever set means that now.
+    /// whichever set means that now. A copy that was moved to another folder is still one of what it left.
     fn slot_of(&mut self, known: &Known, now: Duration) -> Option<usize> {
-        if let Some(&index) = self.by_path.get(&known.path) {
+        let path = known.whereabouts.path();
+        if let Some(&index) = self.by_path.get(path) {
             return Some(index);
         }
-        let bases: Vec<_> = rotation::readings(name_of(&known.path).as_bytes())
+        let mut bases: Vec<PathBuf> = rotation::readings(name_of(path).as_bytes())
             .into_iter()
-            .map(|reading| {
-                known
-                    .path
-                    .with_file_name(std::ffi::OsStr::from_bytes(&reading.base))
-            })
+            .map(|reading| path.with_file_name(OsStr::from_bytes(&reading.base)))
             .collect();
+        if let Some(left) = known.whereabouts.left() {
+            let there: Vec<PathBuf> = bases
+                .iter()
+                .map(|base| left.with_file_name(name_of(base)))
+                .collect();
+            bases.extend(there);
+        }
         if let Some(&index) = bases.iter().find_map(|base| self.by_path.get(base)) {
             return Some(index);
         }
         let set = self.sets.iter().position(|set| set.name == known.set)?;
         let patterns = &self.sets[set].patterns;
-        let path = bases
-            .into_iter()
-            .find(|base| patterns.is_match(base))
-            .unwrap_or_else(|| known.path.clone());
+        let meant = |path: &&PathBuf| patterns.is_match(path);
+        // What no pattern means shares a place with the other copies in its folder.
+        let shared = || bases.first().filter(|_| !patterns.is_match(path));
+        let base = bases.iter().find(meant).or_else(shared);
+        let path = base.map_or(path, PathBuf::as_path).to_path_buf();
         Some(self.new_slot(set, path, now))
     }
 
     /// What stands at the slot's path and beside it: the rotated copies, oldest first, then the file itself. Seen by their
     /// names while a rotation shifts them, one would be taken for another: so it is looked until the names stay.
-    fn places(&mut self, index: usize, now: Duration) -> Vec<Place> {
+    fn places(
+        &mut self,
+        index: usize,
+        known: &[Known],
+        claimed: &HashMap<Node, usize>,
+        now: Duration,
+    ) -> Vec<Place> {
         let mut places = Vec::new();
         for _ in 0..SHIFTS_MAX {
             let Some(slot) = self.slots[index].as_ref() else {
@@ -257,33 +279,56 @@ impl Files {
             };
             let directory = slot.directory;
             let links = self.links_of(index);
-            let siblings = self.siblings(slot).into_iter();
-            let elsewhere = |node| self.claimed.get(&node).is_some_and(|&other| other != index);
+            let aside = self.copies_aside(slot, known);
+            let stood = stands(&aside);
+            let siblings = self.siblings(slot).into_iter().chain(aside);
+            let elsewhere = |node| claimed.get(&node).is_some_and(|&other| other != index);
             let taken = |node| self.by_node.contains_key(&node) || elsewhere(node);
             places = siblings
                 .map(|sibling| Place::of_sibling(sibling, taken))
                 .collect();
             places.extend(Place::own(&slot.path, links, taken));
-            if !self.refresh(directory, now) {
+            let shifted = self.refresh(directory, now);
+            let slot = self.slots[index].as_ref();
+            if !shifted && slot.is_none_or(|slot| stands(&self.copies_aside(slot, known)) == stood)
+            {
                 break;
             }
         }
         places
     }
 
-    fn resume_slot(&mut self, index: usize, mut known: Vec<Known>, now: Duration) {
+    /// The rotated copies in the other folders that known generations were moved to.
+    fn copies_aside(&self, slot: &Slot, known: &[Known]) -> Vec<Sibling> {
+        let paths = known.iter().map(|known| known.whereabouts.path());
+        let folders: BTreeSet<&Path> = paths
+            .filter_map(Path::parent)
+            .filter(|&folder| Some(folder) != slot.path.parent())
+            .collect();
+        let copies = folders.iter().map(|folder| self.copies_in(folder, slot));
+        copies.flatten().collect()
+    }
+
+    fn resume_slot(
+        &mut self,
+        index: usize,
+        mut known: Vec<Known>,
+        around: &mut Surroundings,
+        now: Duration,
+    ) {
         if let Some(Some(slot)) = self.slots.get_mut(index) {
             // The ledger tells where to go on, even if its set has another name now.
             slot.start_at = None;
         }
         known.sort_unstable_by_key(|known| std::cmp::Reverse(known.id));
-        let mut places = self.places(index, now);
+        let mut places = self.places(index, &known, &around.claimed, now);
         // What has to be looked through is looked up here, too.
         self.resuming.insert(index, known.clone());
         let Soon::Now(found) = self.find_places(index, &known, &mut places) else {
             return;
         };
         let newest = known.first().zip(found.first().copied());
+        let newest = newest.filter(|_| self.is_meant(index));
         let unread = newest.map_or_else(Vec::new, |(newest, at)| {
             let at = at.map(|(at, _)| at);
             came_between(newest, at, known.len() == 1, &places)
@@ -301,7 +346,7 @@ impl Files {
         for (known, found) in known.iter().zip(&found).rev() {
             match found {
                 Some((at, likeness)) => self.resume_at(index, known, &places[*at], *likeness, now),
-                None => match self.elsewhere(known) {
+                None => match self.elsewhere(known, around) {
                     Some((other, place)) => {
                         self.resume_at(other, known, &place, Likeness::Same, now);
                         self.due.push(other);
@@ -319,8 +364,7 @@ impl Files {
     /// Tries again to take up a slot, after a compressed copy has been looked through.
     pub(super) fn resume_on(&mut self, index: usize, now: Duration) {
         if let Some(known) = self.resuming.remove(&index) {
-            self.resume_slot(index, known, now);
-            self.standing = None;
+            self.resume_slot(index, known, &mut Surroundings::default(), now);
         }
     }
 
@@ -501,7 +545,7 @@ impl Files {
         let unreadable = places
             .iter()
             .any(|place| !place.taken && matches!(place.packing(), Some(Packing::Unreadable(_))));
-        let (path, gone) = (&known.path, Source::Gone);
+        let (path, gone) = (known.whereabouts.path(), Source::Gone);
         self.adopt_known(known, index, path, gone, State::Final, known.identity);
         if let Some(generation) = self.generations.get_mut(&known.id) {
             generation.size = known.seen.max(known.settled_to);

@@ -1,10 +1,11 @@
 //! The rotated copies of a followed file that stand beside it.
 
 use std::ffi::OsStr;
-use std::fs::File;
+use std::fs::{DirEntry, File};
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::os::unix::fs::DirEntryExt as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::Links;
@@ -143,13 +144,33 @@ impl Files {
                 })
             })
             .collect();
-        // While one is being compressed both stand there: the plain one has it all.
-        let plain: Vec<Rank> = found
-            .iter()
-            .filter(|sibling| sibling.packing.is_none())
-            .map(|sibling| sibling.rank.clone())
-            .collect();
-        found.retain(|sibling| sibling.packing.is_none() || !plain.contains(&sibling.rank));
+        leave_the_plain(&mut found);
+        rotation::oldest_first(&mut found);
+        found
+    }
+
+    /// The rotated copies of a slot's file in another folder, oldest first, as they stand just now.
+    pub(super) fn copies_in(&self, folder: &Path, slot: &Slot) -> Vec<Sibling> {
+        let name = name_of(&slot.path);
+        let copy = |entry: DirEntry| {
+            let path = folder.join(entry.file_name());
+            let reading = rotation::readings(entry.file_name().as_bytes())
+                .into_iter()
+                .find(|reading| reading.base == name.as_bytes())?;
+            let stat = Stat::at(&path).ok().filter(Stat::is_file)?;
+            let followed = self.by_path.contains_key(&path);
+            (!followed).then_some(Sibling {
+                path,
+                inode: entry.ino(),
+                stat,
+                rank: reading.rank,
+                packing: reading.packing,
+                links: self.sets[slot.set].links,
+            })
+        };
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        let mut found: Vec<Sibling> = entries.filter_map(copy).collect();
+        leave_the_plain(&mut found);
         rotation::oldest_first(&mut found);
         found
     }
@@ -362,6 +383,22 @@ pub(super) struct Contents<'a> {
     pub(super) node: Option<Node>,
     pub(super) head: Head,
     pub(super) sums: &'a Checksums,
+}
+
+/// What stands under which name.
+pub(super) fn stands(siblings: &[Sibling]) -> Vec<(PathBuf, Node)> {
+    let named = |sibling: &Sibling| (sibling.path.clone(), sibling.stat.node);
+    siblings.iter().map(named).collect()
+}
+
+/// While one is being compressed both stand there: the plain one has it all.
+fn leave_the_plain(found: &mut Vec<Sibling>) {
+    let plain: Vec<Rank> = found
+        .iter()
+        .filter(|sibling| sibling.packing.is_none())
+        .map(|sibling| sibling.rank.clone())
+        .collect();
+    found.retain(|sibling| sibling.packing.is_none() || !plain.contains(&sibling.rank));
 }
 
 /// Whether a file that was found to be a copy in the making ends before what was read of the generation since then.

@@ -98,16 +98,17 @@ impl Files {
     /// names come last. When files go away, others are taken in.
     fn admit(&mut self, mut found: Vec<(usize, PathBuf)>) -> Vec<(usize, PathBuf)> {
         let most = self.limits.files;
-        let known: HashSet<&PathBuf> = match found.len() > most {
+        let known: HashSet<&Path> = match found.len() > most {
             true => self
                 .known
                 .iter()
                 .flatten()
-                .map(|known| &known.path)
+                .map(|known| known.whereabouts.path())
                 .collect(),
             false => HashSet::new(),
         };
-        let is_kept = |path: &PathBuf| self.by_path.contains_key(path) || known.contains(path);
+        let is_kept =
+            |path: &PathBuf| self.by_path.contains_key(path) || known.contains(path.as_path());
         let meant = found.iter().filter(|(_, path)| is_kept(path)).count();
         // A slot that no pattern means any more takes its place, too, until it is gone.
         let taken = meant.max(self.by_path.len());

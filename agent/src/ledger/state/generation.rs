@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::account::{Fate, GenerationId, Identity, Print, Span};
+use crate::account::{Fate, GenerationId, Identity, Print, Span, Whereabouts};
 use crate::ledger::intervals::Intervals;
 use crate::ledger::{Carried, Totals};
 use crate::target::Target;
@@ -25,7 +25,7 @@ pub struct Generation {
     pub(super) identity: Identity,
     pub(super) print: Print,
     set: Arc<str>,
-    pub(super) path: PathBuf,
+    whereabouts: Whereabouts,
     pub(super) target: Arc<Target>,
     /// Bytes at the beginning that are in an earlier generation's account: settled here, and in no sum.
     base: u64,
@@ -49,7 +49,7 @@ impl Generation {
             identity,
             print: Print::default(),
             set,
-            path,
+            whereabouts: Whereabouts::found(path),
             target,
             base: 0,
             extent: 0,
@@ -82,7 +82,17 @@ impl Generation {
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.path
+        self.whereabouts.path()
+    }
+
+    /// Where it was before it left the folder that it was found in, if it did.
+    #[must_use]
+    pub fn left(&self) -> Option<&Path> {
+        self.whereabouts.left()
+    }
+
+    pub(super) fn move_to(&mut self, path: &Path) {
+        self.whereabouts.move_to(path);
     }
 
     /// Where its events go.
@@ -164,7 +174,7 @@ impl Generation {
             identity: self.identity,
             print: self.print.clone(),
             set: Arc::clone(&self.set),
-            path: self.path.clone(),
+            whereabouts: self.whereabouts.clone(),
             target: Arc::clone(&self.target),
             settled_to: self.settled_to(),
             seen: self.extent,
@@ -246,7 +256,7 @@ impl Generation {
             generation: id,
             identity: self.identity,
             set: Arc::clone(&self.set),
-            path: self.path.clone(),
+            path: self.left().unwrap_or(self.path()).to_path_buf(),
             target: Arc::clone(&self.target),
             base: self.base,
             seen: self.extent,

@@ -11,7 +11,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use tempfile::TempDir;
 
-use crate::account::{GenerationId, Identity, Lost};
+use crate::account::{GenerationId, Identity, Lost, Whereabouts};
 use crate::clock::Now;
 use crate::tail::{FileSet, Files, Known, Limits, Links, ReadError, Sight, Start};
 
@@ -19,6 +19,7 @@ use crate::tail::{FileSet, Files, Known, Limits, Links, ReadError, Sight, Start}
 #[derive(Debug, Clone)]
 pub(super) struct Seen {
     pub(super) path: PathBuf,
+    whereabouts: Whereabouts,
     pub(super) identity: Identity,
     pub(super) set: usize,
     pub(super) from: u64,
@@ -194,10 +195,17 @@ impl Desk {
                 from,
                 resumed,
             } => {
+                let known = self.known.iter().find(|known| known.id == id);
+                let mut whereabouts = known.map_or_else(
+                    || Whereabouts::found(path.clone()),
+                    |known| known.whereabouts.clone(),
+                );
+                whereabouts.move_to(&path);
                 let old = self.seen.insert(
                     id,
                     Seen {
                         path,
+                        whereabouts,
                         identity,
                         set,
                         from,
@@ -222,7 +230,11 @@ impl Desk {
                 self.seen.get_mut(&id).unwrap().identity.head = head;
             }
             Sight::Printed { .. } => {}
-            Sight::Moved { id, path } => self.seen.get_mut(&id).unwrap().path = path,
+            Sight::Moved { id, path } => {
+                let seen = self.seen.get_mut(&id).unwrap();
+                seen.whereabouts.move_to(&path);
+                seen.path = path;
+            }
             Sight::Ended { id, size } => {
                 self.seen.get_mut(&id).unwrap().ended = Some(size);
             }
@@ -314,7 +326,7 @@ impl Desk {
                     .map(|generation| generation.print())
                     .unwrap_or_default(),
                 set: self.sets[seen.set].patterns[0].clone(),
-                path: seen.path.clone(),
+                whereabouts: seen.whereabouts.clone(),
                 settled_to: seen.settled_to(),
                 seen: seen.size,
                 last_ms: None,

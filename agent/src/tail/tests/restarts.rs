@@ -1,6 +1,7 @@
 //! What happened while nobody looked.
 
 use std::fs;
+use std::io::Write as _;
 
 use super::desk::{Desk, limits};
 use crate::account::Lost;
@@ -359,4 +360,73 @@ fn other_files_are_read_while_a_large_compressed_copy_is_looked_through() {
     texts.sort_by_key(|text| (text.len(), text.clone()));
     assert_eq!(texts[..2], ["new\n", "two\n"]);
     assert!(texts[2] == large[100_000..], "{} bytes", texts[2].len());
+}
+
+/// logrotate's `olddir`: copies are put into a folder that no pattern means, and shift there.
+#[test]
+fn a_copy_in_another_folder_is_no_news_after_a_restart_and_what_is_added_to_it_is_read() {
+    for compressed in [false, true] {
+        let mut desk = Desk::new(&["*.log"]);
+        fs::create_dir(desk.path("old")).unwrap();
+        let mut writer = None;
+        let mut known = Vec::new();
+        for turn in 0..4 {
+            desk.append("a.log", &format!("turn {turn}\n"));
+            desk.settle();
+            writer = Some(desk.writer("a.log"));
+            for number in (1..=turn).rev() {
+                desk.rename(
+                    &format!("old/a.log.{number}"),
+                    &format!("old/a.log.{}", number + 1),
+                );
+            }
+            desk.rename("a.log", "old/a.log.1");
+            desk.settle();
+            known = desk.known();
+        }
+        let mut writer = writer.unwrap();
+        writer.write_all(b"late\n").unwrap();
+        // One more rotation that nobody saw, after which the agent starts again.
+        desk.append("a.log", "missed\n");
+        for number in (1..=4).rev() {
+            desk.rename(
+                &format!("old/a.log.{number}"),
+                &format!("old/a.log.{}", number + 1),
+            );
+        }
+        desk.rename("a.log", "old/a.log.1");
+        if compressed {
+            desk.compress("old/a.log.2");
+        }
+        desk.append("a.log", "new\n");
+        desk.restart_with(known);
+        desk.settle();
+        assert_eq!(desk.texts().concat(), "late\nmissed\nnew\n", "{compressed}");
+        assert_eq!(desk.lost_bytes(), 0, "{compressed}");
+        let folder = desk.path("old");
+        assert!(
+            desk.seen
+                .values()
+                .all(|seen| seen.path != folder.join("a.log"))
+        );
+    }
+}
+
+/// Moved to a folder that nothing leads to: what is known of it is gone, and what stands there is nobody's.
+#[test]
+fn what_stands_where_a_copy_was_in_another_folder_is_not_read() {
+    let mut desk = Desk::new(&["a.log"]);
+    fs::create_dir(desk.path("old")).unwrap();
+    desk.append("a.log", "one\n");
+    desk.settle();
+    desk.rename("a.log", "old/kept");
+    desk.append("a.log", "two\n");
+    desk.settle();
+    let known = desk.known();
+    desk.rename("old/kept", "old/other");
+    desk.append("old/kept", "a stranger's\n");
+    desk.append("a.log", "three\n");
+    desk.restart_with(known);
+    desk.settle();
+    assert_eq!(desk.texts().concat(), "three\n");
 }
