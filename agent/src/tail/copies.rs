@@ -2,6 +2,7 @@
 //! came and went between two looks.
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -44,6 +45,7 @@ impl Files {
     /// Tries again what could not be told of compressed copies that may still be written.
     pub(super) fn look_at_unfinished(&mut self, now: Duration) {
         for index in std::mem::take(&mut self.unfinished) {
+            self.resume_on(index, now);
             self.find_missed_on(index, now);
         }
     }
@@ -291,6 +293,11 @@ impl Files {
                 .extend(names.map(|name| (directory, name.to_owned())));
             self.suspect_current(index);
             self.due.push(index);
+            // Until then what stands there is not accounted for.
+            if let Some(Some(slot)) = self.slots.get_mut(index) {
+                slot.waits = Some(left);
+            }
+            self.unfinished.insert(index);
             return;
         }
         if let Some(Some(slot)) = self.slots.get_mut(index) {
@@ -301,7 +308,16 @@ impl Files {
             .map_or(0, |slot| slot.detached.len());
         let mut waits = !undecided.is_empty();
         for sibling in missed {
-            waits |= self.adopt_missed(index, &sibling, now) == Adopted::Later;
+            match self.open_missed(index, &sibling, now) {
+                Missed::Opened(opened) => self.adopt_opened(index, opened, now),
+                Missed::Later => waits = true,
+                Missed::Gone => {
+                    // What became of it is there at the next look.
+                    self.unfinished.insert(index);
+                    waits = true;
+                }
+                Missed::Unreadable => {}
+            }
         }
         self.put_in_order(index, followed);
         if let Some(Some(slot)) = self.slots.get_mut(index) {
@@ -465,13 +481,8 @@ impl Files {
         unfinished
     }
 
-    /// A rotated copy that is a generation of its own, to be read whole.
-    pub(super) fn adopt_missed(
-        &mut self,
-        index: usize,
-        sibling: &Sibling,
-        now: Duration,
-    ) -> Adopted {
+    /// Opens a rotated copy that is a generation of its own, to be read whole.
+    pub(super) fn open_missed(&mut self, index: usize, sibling: &Sibling, now: Duration) -> Missed {
         if let Some(Packing::Unreadable(format)) = sibling.packing {
             self.trouble(
                 &sibling.path,
@@ -481,38 +492,54 @@ impl Files {
                     sibling.stat.size
                 ),
             );
-            return Adopted::Now;
+            return Missed::Unreadable;
         }
         let (path, file, stat) = match self.open_wherever(index, sibling, now) {
             Ok(opened) => opened,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Adopted::Now,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Missed::Gone,
             Err(error) => {
                 let path = sibling.path.clone();
                 self.trouble(&path, super::looking::unopened(&error));
-                return Adopted::Now;
+                return Missed::Unreadable;
             }
         };
         let content = match sibling.packing {
             None => Content::Plain(stat.size),
             Some(_) => match self.unpacked_of(index, version(&stat), || file.try_clone()) {
                 Soon::Now(Some(unpacked)) if self.is_unfinished(index, &stat, &unpacked, now) => {
-                    return Adopted::Later;
+                    return Missed::Later;
                 }
                 Soon::Now(Some(unpacked)) => Content::Packed(unpacked),
                 Soon::Now(None) => {
                     self.unfinished.insert(index);
-                    return Adopted::Later;
+                    return Missed::Later;
                 }
-                Soon::Later => return Adopted::Later,
+                Soon::Later => return Missed::Later,
             },
         };
+        Missed::Opened(Opened {
+            path,
+            file,
+            stat,
+            content,
+        })
+    }
+
+    /// Follows a rotated copy that is a generation of its own, from its first byte.
+    pub(super) fn adopt_opened(&mut self, index: usize, opened: Opened, now: Duration) {
+        let Opened {
+            path,
+            file,
+            stat,
+            content,
+        } = opened;
         let beginning = match &content {
             Content::Plain(_) => Beginning::of(&file).unwrap_or_default(),
             Content::Packed(unpacked) => unpacked.beginning.clone(),
         };
         let identity = Identity {
-            device: sibling.stat.node.0,
-            inode: sibling.stat.node.1,
+            device: stat.node.0,
+            inode: stat.node.1,
             head: beginning.head(),
         };
         let (source, state) = match &content {
@@ -536,14 +563,13 @@ impl Files {
             Content::Packed(_) => {
                 let copy = Copy {
                     path,
-                    node: sibling.stat.node,
+                    node: stat.node,
                     file,
                     content,
                 };
                 self.take_over(id, copy, Lost::Unreadable, now);
             }
         }
-        Adopted::Now
     }
 }
 
@@ -585,13 +611,25 @@ fn is_cut(live: &Generation) -> bool {
     })
 }
 
-/// Whether a rotated copy was dealt with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Adopted {
-    /// It is followed, or there is a reason why it is not.
-    Now,
-    /// It has to be looked through first.
+/// A rotated copy that is to be read whole.
+#[derive(Debug)]
+pub(super) struct Opened {
+    path: PathBuf,
+    file: File,
+    stat: Stat,
+    content: Content,
+}
+
+/// What came of opening a rotated copy.
+#[derive(Debug)]
+pub(super) enum Missed {
+    Opened(Opened),
+    /// It has to be looked through first, or is being written.
     Later,
+    /// It is under no name that a copy has: it was compressed just now, perhaps, or deleted.
+    Gone,
+    /// It can't be read, which was said.
+    Unreadable,
 }
 
 #[cfg(test)]

@@ -338,7 +338,7 @@ impl Files {
     /// Whether a compressed copy is being looked through, so that not all is known yet.
     #[must_use]
     pub fn is_searching(&self) -> bool {
-        !self.unpacking.is_empty()
+        !self.unpacking.is_empty() || !self.resuming.is_empty()
     }
 
     /// These sets were followed before, even if nothing is known of a file of theirs any more: what is there now was written

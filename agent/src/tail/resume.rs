@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::checksums::Checksums;
 use super::compare::{Agreement, COMPARED_BYTES_MAX, compare, compare_unpacked, may_be};
+use super::copies::{Missed, Opened};
 use super::files::Files;
 use super::generation::{Source, State, nanoseconds_of};
 use super::identity::Beginning;
@@ -39,6 +40,16 @@ enum Likeness {
     Empty,
 }
 
+impl Likeness {
+    /// It is another file with the same content.
+    fn is_by_content(self) -> bool {
+        matches!(
+            self,
+            Likeness::Copy | Likeness::ShortCopy | Likeness::EarlierCopy
+        )
+    }
+}
+
 const LIKENESSES: [Likeness; 6] = [
     Likeness::Same,
     Likeness::OtherDevice,
@@ -55,6 +66,28 @@ struct Surroundings {
     standing: Option<HashMap<Node, usize>>,
     /// At the path that it is known under: the slot of that path.
     claimed: HashMap<Node, usize>,
+}
+
+/// Where the known generations of a slot are.
+#[derive(Debug)]
+struct Search {
+    places: Vec<Place>,
+    /// Of each known generation: where, and how surely.
+    found: Vec<Option<(usize, Likeness)>>,
+    /// The same, opened, where it is a copy.
+    copies: Vec<Option<Copy>>,
+    /// Copies of which nothing is known.
+    unread: Vec<Opened>,
+}
+
+impl Search {
+    /// Which copies stood where.
+    fn stood(&self) -> Vec<(PathBuf, Node)> {
+        let siblings = self.places.iter().filter(|place| place.sibling.is_some());
+        siblings
+            .map(|place| (place.path.clone(), place.stat.node))
+            .collect()
+    }
 }
 
 /// A file that a known generation may be: the slot's own, or a rotated copy.
@@ -263,39 +296,79 @@ impl Files {
         Some(self.new_slot(set, path, now))
     }
 
-    /// What stands at the slot's path and beside it: the rotated copies, oldest first, then the file itself. Seen by their
-    /// names while a rotation shifts them, one would be taken for another: so it is looked until the names stay.
-    fn places(
+    /// What stands at the slot's path and beside it: the rotated copies, oldest first, then the file itself.
+    fn places(&self, index: usize, known: &[Known], claimed: &HashMap<Node, usize>) -> Vec<Place> {
+        let Some(slot) = self.slots[index].as_ref() else {
+            return Vec::new();
+        };
+        let elsewhere = |node| claimed.get(&node).is_some_and(|&other| other != index);
+        let taken = |node| self.by_node.contains_key(&node) || elsewhere(node);
+        let mut places: Vec<Place> = self
+            .copies(slot, known)
+            .into_iter()
+            .map(|sibling| Place::of_sibling(sibling, taken))
+            .collect();
+        places.extend(Place::own(&slot.path, self.links_of(index), taken));
+        places
+    }
+
+    /// Whether the rotated copies stand under other names than these by now, or others beside them.
+    fn shifts(
+        &mut self,
+        index: usize,
+        known: &[Known],
+        stood: &[(PathBuf, Node)],
+        now: Duration,
+    ) -> bool {
+        let Some(directory) = self.slots[index].as_ref().map(|slot| slot.directory) else {
+            return false;
+        };
+        self.refresh(directory, now);
+        let slot = self.slots[index].as_ref();
+        slot.is_some_and(|slot| stands(&self.copies(slot, known)) != stood)
+    }
+
+    /// The rotated copies beside the slot's file, and those in the folders that known generations were moved to; there, too, the oldest first.
+    fn copies(&self, slot: &Slot, known: &[Known]) -> Vec<Sibling> {
+        let mut copies = self.siblings(slot);
+        copies.extend(self.copies_aside(slot, known));
+        copies
+    }
+
+    /// Where the known generations are, and which copies came and went while nobody looked.
+    fn search(
         &mut self,
         index: usize,
         known: &[Known],
         claimed: &HashMap<Node, usize>,
         now: Duration,
-    ) -> Vec<Place> {
-        let mut places = Vec::new();
-        for _ in 0..SHIFTS_MAX {
-            let Some(slot) = self.slots[index].as_ref() else {
-                return Vec::new();
-            };
-            let directory = slot.directory;
-            let links = self.links_of(index);
-            let aside = self.copies_aside(slot, known);
-            let stood = stands(&aside);
-            let siblings = self.siblings(slot).into_iter().chain(aside);
-            let elsewhere = |node| claimed.get(&node).is_some_and(|&other| other != index);
-            let taken = |node| self.by_node.contains_key(&node) || elsewhere(node);
-            places = siblings
-                .map(|sibling| Place::of_sibling(sibling, taken))
-                .collect();
-            places.extend(Place::own(&slot.path, links, taken));
-            let shifted = self.refresh(directory, now);
-            let slot = self.slots[index].as_ref();
-            if !shifted && slot.is_none_or(|slot| stands(&self.copies_aside(slot, known)) == stood)
-            {
-                break;
-            }
-        }
-        places
+    ) -> Soon<Search> {
+        let mut places = self.places(index, known, claimed);
+        let Soon::Now(found) = self.find_places(index, known, &mut places) else {
+            return Soon::Later;
+        };
+        let copies = found
+            .iter()
+            .map(|found| {
+                let (at, likeness) = (*found)?;
+                let sibling = places[at].sibling.as_ref()?;
+                let copied = likeness.is_by_content();
+                copied.then(|| self.open_copy(index, sibling, now))?
+            })
+            .collect();
+        let newest = known.first().zip(found.first().copied());
+        let newest = newest.filter(|_| self.is_meant(index));
+        let unread = newest.map_or_else(Vec::new, |(newest, at)| {
+            let at = at.map(|(at, _)| at);
+            came_between(newest, at, known.len() == 1, &places)
+        });
+        let unread = self.unread_of(index, &places, &unread, now);
+        unread.map(|unread| Search {
+            places,
+            found,
+            copies,
+            unread,
+        })
     }
 
     /// The rotated copies in the other folders that known generations were moved to.
@@ -321,41 +394,53 @@ impl Files {
             slot.start_at = None;
         }
         known.sort_unstable_by_key(|known| std::cmp::Reverse(known.id));
-        let mut places = self.places(index, &known, &around.claimed, now);
         // What has to be looked through is looked up here, too.
         self.resuming.insert(index, known.clone());
-        let Soon::Now(found) = self.find_places(index, &known, &mut places) else {
-            return;
-        };
-        let newest = known.first().zip(found.first().copied());
-        let newest = newest.filter(|_| self.is_meant(index));
-        let unread = newest.map_or_else(Vec::new, |(newest, at)| {
-            let at = at.map(|(at, _)| at);
-            came_between(newest, at, known.len() == 1, &places)
-        });
-        for &at in &unread {
-            if let Some(sibling) = &places[at].sibling
-                && sibling.packing == Some(Packing::Gzip)
-                && matches!(self.unpacked(index, sibling), Soon::Later)
-            {
-                return;
+        let mut settled = None;
+        for _ in 0..SHIFTS_MAX {
+            match self.search(index, &known, &around.claimed, now) {
+                Soon::Later => return,
+                Soon::Now(search) => settled = Some(search),
+            }
+            // Seen by their names while a rotation shifts them, one would be taken for another, or be missed between two names.
+            let stood = settled.as_ref().map(Search::stood);
+            if !self.shifts(index, &known, stood.as_deref().unwrap_or_default(), now) {
+                break;
             }
         }
+        let Some(Search {
+            places,
+            found,
+            mut copies,
+            unread,
+        }) = settled
+        else {
+            return;
+        };
         self.resuming.remove(&index);
         self.note_cut_short(index, &known, &found, &places);
-        for (known, found) in known.iter().zip(&found).rev() {
-            match found {
-                Some((at, likeness)) => self.resume_at(index, known, &places[*at], *likeness, now),
+        for (at, known) in known.iter().enumerate().rev() {
+            match found[at] {
+                Some((place, likeness)) if likeness.is_by_content() => {
+                    let (place, copy) = (&places[place], copies[at].take());
+                    match place.sibling {
+                        Some(_) => self.resume_in_copy(index, known, &place.path, copy, now),
+                        None => self.resume_at(index, known, place),
+                    }
+                }
+                Some((place, _)) => self.resume_at(index, known, &places[place]),
                 None => match self.elsewhere(known, around) {
                     Some((other, place)) => {
-                        self.resume_at(other, known, &place, Likeness::Same, now);
+                        self.resume_at(other, known, &place);
                         self.due.push(other);
                     }
                     None => self.resume_gone(index, known, &places),
                 },
             }
         }
-        self.adopt_unread(index, &places, &unread, now);
+        for unread in unread {
+            self.adopt_opened(index, unread, now);
+        }
         self.forget_unpacked(index);
         self.set_baseline(index);
         self.due.push(index);
@@ -448,69 +533,67 @@ impl Files {
     }
 
     /// The file that a known generation is in now.
-    fn resume_at(
-        &mut self,
-        index: usize,
-        known: &Known,
-        place: &Place,
-        likeness: Likeness,
-        now: Duration,
-    ) {
+    fn resume_at(&mut self, index: usize, known: &Known, place: &Place) {
         let identity = Identity {
             device: place.stat.node.0,
             inode: place.stat.node.1,
             head: known.identity.head,
         };
-        let from = known.settled_to;
         let (path, meant) = match (&place.sibling, self.slots[index].as_ref()) {
             (Some(sibling), _) => (sibling.path.clone(), false),
             (None, Some(slot)) => (slot.path.clone(), slot.meant),
             (None, None) => return,
         };
-        let by_content = matches!(
-            likeness,
-            Likeness::Copy | Likeness::ShortCopy | Likeness::EarlierCopy
-        );
-        let copy = by_content && place.sibling.is_some();
-        if !copy {
-            let state = if meant {
-                State::Live
-            } else {
-                State::Detached { deleted: false }
-            };
-            let source = Source::Plain(None);
-            self.adopt_known(known, index, &path, source, state, identity);
-            if let Some(generation) = self.generations.get_mut(&known.id) {
-                generation.born_ns = place.born_ns;
-            }
-            if let Some(Some(slot)) = self.slots.get_mut(index) {
-                if meant {
-                    slot.current = Some(known.id);
-                } else {
-                    slot.detached.push(known.id);
-                    self.aside.insert(known.id);
-                }
-            }
-            // Held from now on: it may be rotated and compressed before it grows. If that fails, the look that follows
-            // tells; so it does of what is there beyond `from`. Of what was rotated away, what is read and quiet is left alone.
-            if meant || place.stat.size != known.settled_to || self.is_newest_rotated(known.id) {
-                let _ = self.ensure_open(known.id);
-            }
-            return;
+        let state = if meant {
+            State::Live
+        } else {
+            State::Detached { deleted: false }
+        };
+        let source = Source::Plain(None);
+        self.adopt_known(known, index, &path, source, state, identity);
+        if let Some(generation) = self.generations.get_mut(&known.id) {
+            generation.born_ns = place.born_ns;
         }
-        let gone = Source::Gone;
-        self.adopt_known(known, index, &path, gone, State::Final, known.identity);
+        if let Some(Some(slot)) = self.slots.get_mut(index) {
+            if meant {
+                slot.current = Some(known.id);
+            } else {
+                slot.detached.push(known.id);
+                self.aside.insert(known.id);
+            }
+        }
+        // Held from now on: it may be rotated and compressed before it grows. If that fails, the look that follows
+        // tells; so it does of what is there beyond what is settled. Of what was rotated away, what is read and quiet is left alone.
+        if meant || place.stat.size != known.settled_to || self.is_newest_rotated(known.id) {
+            let _ = self.ensure_open(known.id);
+        }
+    }
+
+    /// A known generation goes on, and ends, in a rotated copy.
+    fn resume_in_copy(
+        &mut self,
+        index: usize,
+        known: &Known,
+        path: &Path,
+        copy: Option<Copy>,
+        now: Duration,
+    ) {
+        let from = known.settled_to;
+        self.adopt_known(
+            known,
+            index,
+            path,
+            Source::Gone,
+            State::Final,
+            known.identity,
+        );
         if let Some(generation) = self.generations.get_mut(&known.id) {
             generation.size = known.seen.max(from);
         }
         if let Some(Some(slot)) = self.slots.get_mut(index) {
             slot.detached.push(known.id);
         }
-        let opened = match &place.sibling {
-            Some(sibling) => self.open_copy(index, sibling, now),
-            None => None,
-        };
-        match opened {
+        match copy {
             Some(copy) => {
                 let size = copy.content.bytes().min(known.seen);
                 if size > from {
@@ -599,22 +682,37 @@ impl Files {
         }
     }
 
-    /// Follows the rotated copies that were never read.
-    fn adopt_unread(&mut self, index: usize, places: &[Place], unread: &[usize], now: Duration) {
+    /// The rotated copies that were never read, opened: they are not missed, whatever a rotation makes of their names.
+    fn unread_of(
+        &mut self,
+        index: usize,
+        places: &[Place],
+        unread: &[usize],
+        now: Duration,
+    ) -> Soon<Vec<Opened>> {
         let own_path = self.slots[index].as_ref().map(|slot| slot.path.clone());
         let links = self.links_of(index);
         let live = own_path.and_then(|path| source::open(&path, links).ok());
+        let mut opened = Vec::new();
         for &at in unread {
             let place = &places[at];
-            if !place.taken
-                && let Some(sibling) = &place.sibling
-                && !live
-                    .as_ref()
-                    .is_some_and(|live| sibling.is_plain_copy_of(live))
+            let Some(sibling) = place.sibling.as_ref().filter(|_| !place.taken) else {
+                continue;
+            };
+            if live
+                .as_ref()
+                .is_some_and(|live| sibling.is_plain_copy_of(live))
             {
-                self.adopt_missed(index, sibling, now);
+                continue;
+            }
+            match self.open_missed(index, sibling, now) {
+                Missed::Opened(missed) => opened.push(missed),
+                Missed::Later => return Soon::Later,
+                // If it has another name, it is looked at again; else it is gone.
+                Missed::Gone | Missed::Unreadable => {}
             }
         }
+        Soon::Now(opened)
     }
 }
 

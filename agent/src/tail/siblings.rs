@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fs::{DirEntry, File};
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::DirEntryExt as _;
+use std::os::unix::fs::{DirEntryExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -125,6 +125,15 @@ pub(super) enum Soon<T> {
     Now(T),
     /// A compressed copy has to be looked through first.
     Later,
+}
+
+impl<T> Soon<T> {
+    pub(super) fn map<U>(self, of: impl FnOnce(T) -> U) -> Soon<U> {
+        match self {
+            Soon::Now(it) => Soon::Now(of(it)),
+            Soon::Later => Soon::Later,
+        }
+    }
 }
 
 impl Files {
@@ -253,30 +262,34 @@ impl Files {
         self.sibling_names(slot).next().is_some()
     }
 
-    /// All copies that stand there now are accounted for, or none of our business.
-    pub(super) fn set_baseline(&mut self, index: usize) {
+    /// All copies that stand there now are accounted for, or none of our business. False if a rotation has shifted names since
+    /// they were listed: what none of them leads to any more is not accounted for by that.
+    pub(super) fn set_baseline(&mut self, index: usize) -> bool {
         // While one has to be looked through, or is being written, not all of them are.
         let settled = self.slots[index]
             .as_ref()
             .filter(|slot| slot.waits.is_none());
+        let mut whole = true;
         let baseline = settled.map(|slot| {
             self.sibling_names(slot)
-                .map(|(path, inode, _, _)| {
+                .filter_map(|(path, inode, _, _)| {
                     let before = slot.baseline.get(&inode).copied();
-                    // A rotation may have shifted the names since they were listed.
-                    let stat = Stat::at(&path).ok().filter(|stat| stat.node.1 == inode);
+                    let is_it = |stat: &Stat| stat.node.1 == inode || is_link(&path, inode);
+                    let stat = Stat::at(&path).ok().filter(is_it);
                     let stood = stat.map(|stat| Stood {
                         born_ns: source::born_ns_of(&path, stat.node),
                         modified: stat.modified,
                         size: stat.size,
                     });
-                    (inode, stood.or(before).unwrap_or_default())
+                    whole &= stood.is_some();
+                    Some((inode, stood.or(before)?))
                 })
                 .collect()
         });
         if let (Some(slot), Some(baseline)) = (&mut self.slots[index], baseline) {
             slot.baseline = baseline;
         }
+        whole
     }
 
     /// What is in a compressed copy. It may take several looks to know. `None` where it can't be opened just now.
@@ -383,6 +396,12 @@ pub(super) struct Contents<'a> {
     pub(super) node: Option<Node>,
     pub(super) head: Head,
     pub(super) sums: &'a Checksums,
+}
+
+/// Whether a path is a symbolic link with this inode.
+fn is_link(path: &Path, inode: u64) -> bool {
+    path.symlink_metadata()
+        .is_ok_and(|link| link.is_symlink() && link.ino() == inode)
 }
 
 /// What stands under which name.

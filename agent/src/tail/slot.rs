@@ -92,7 +92,8 @@ pub(super) struct Slot {
     /// The rotated copies that are accounted for or none of our business, by their inodes as the directory lists them. A copy that is
     /// compressed away often leaves its inode to the next one.
     pub(super) baseline: BTreeMap<u64, Stood>,
-    /// A compressed copy is being looked through; what there is to know of the others is known. What had left the path then.
+    /// A compressed copy is being looked through, or a rotation is under way: not all copies are accounted for. What had left the
+    /// path then.
     pub(super) waits: Option<Option<GenerationId>>,
     /// Compressed copies that were found to be of generations that are followed or were.
     pub(super) judged: BTreeSet<(Node, FileTime)>,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::Start;
 use super::files::Files;
 use super::rotation::{self, Rank};
+use super::siblings::SHIFTS_MAX;
 use super::slot::Slot;
 use crate::discover::Patterns;
 use crate::discover::directories::{DirectoryId, name_of};
@@ -183,7 +184,12 @@ impl Files {
         if members.slots.len() == 1 {
             self.refresh(directory, now);
         }
-        self.set_baseline(index);
+        for _ in 0..SHIFTS_MAX {
+            if self.set_baseline(index) {
+                break;
+            }
+            self.refresh(directory, now);
+        }
         self.due.push(index);
         self.leaving.insert(index);
         self.slot_looks.plan(index, now + self.limits.poll);
