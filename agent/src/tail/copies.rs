@@ -376,7 +376,7 @@ impl Files {
         match sibling.packing {
             Some(Packing::Gzip) => self.is_packed_known(index, sibling),
             Some(Packing::Unreadable(_)) => Soon::Now(false),
-            None if self.by_node.contains_key(&sibling.stat.node) => Soon::Now(false),
+            None if self.owner(sibling).is_some() => Soon::Now(false),
             None => {
                 let Ok((file, stat)) = sibling.open() else {
                     return Soon::Now(false);
@@ -401,14 +401,15 @@ impl Files {
             return Soon::Now(true);
         }
         // What stands there uncompressed, under another number, is not what this was made of: two logs may say the same.
-        let plain: BTreeSet<Node> = self
+        let plain: BTreeSet<GenerationId> = self
             .siblings(slot)
             .iter()
             .filter(|other| other.packing.is_none())
-            .map(|other| other.stat.node)
+            .filter_map(|other| self.owner(other).map(|owner| owner.id))
             .collect();
+        let stands = |content: &Contents<'_>| content.id.is_some_and(|id| plain.contains(&id));
         let mut contents = self.contents(index);
-        contents.retain(|content| !content.node.is_some_and(|node| plain.contains(&node)));
+        contents.retain(|content| !stands(content));
         // Somebody may have packed what stands at the path. Little content may as well be that of a generation that was
         // never read.
         let live = self.live_content(index);
@@ -440,9 +441,7 @@ impl Files {
                     compare::compare_unpacked(&unpacked, content.head, content.sums)
                 };
                 let left = self.contents(index);
-                let mut left = left
-                    .iter()
-                    .filter(|content| !content.node.is_some_and(|node| plain.contains(&node)));
+                let mut left = left.iter().filter(|content| !stands(content));
                 let live = self.live_content(index);
                 Soon::Now(
                     left.any(|content| compared(content).fits())
@@ -549,7 +548,12 @@ impl Files {
             ),
             Content::Packed(_) => (Source::Gone, State::Final),
         };
-        let id = self.adopt(index, &path, source, state, identity, Begin::At(0));
+        // Of a copy in another folder it is remembered which log it is of.
+        let own = self.slots[index].as_ref().map(|slot| slot.path.clone());
+        let own = own.filter(|own| own.parent() != path.parent());
+        let found_at = own.as_ref().unwrap_or(&path);
+        let id = self.adopt(index, found_at, source, state, identity, Begin::At(0));
+        self.moved(id, &path);
         if let Some(generation) = self.generations.get_mut(&id) {
             generation.modified = stat.modified;
             generation.born_ns = source::born_ns(&file);

@@ -57,6 +57,8 @@ pub(super) struct Generation {
     pub(super) identity: Identity,
     /// When its file was made, where that can be believed.
     pub(super) born_ns: Option<i64>,
+    /// The same of the copy that its bytes are in now, if they are in one.
+    pub(super) copy_born_ns: Option<i64>,
     /// Of what was read of it.
     pub(super) sums: Checksums,
     /// Its first bytes as they were read, up to [`TELLING_BYTES`]: so little is compared byte by byte.
@@ -141,6 +143,14 @@ impl Generation {
     /// Whether content of this length, which agrees so far, has all that was read of it.
     pub(super) fn is_whole_in(&self, agreement: Agreement, bytes: u64) -> bool {
         bytes >= self.consumed && agreement.is_whole(bytes, self.identity.head, &self.sums)
+    }
+
+    /// When the file was made that its bytes are in now.
+    pub(super) fn node_born_ns(&self) -> Option<i64> {
+        match self.state {
+            State::Final => self.copy_born_ns,
+            State::Live | State::Detached { .. } => self.born_ns,
+        }
     }
 
     /// What the ledger is to remember of it.

@@ -553,6 +553,7 @@ impl Files {
             path: path.to_path_buf(),
             identity,
             born_ns: print.and_then(|print| print.born_ns),
+            copy_born_ns: None,
             sums,
             short: Vec::new(),
             unprinted: print.is_none(),

@@ -18,7 +18,7 @@ use super::siblings::{Content, SHIFTS_MAX, Sibling, Soon, stands, version};
 use super::slot::{Past, Slot};
 use super::source;
 use super::truncation::Copy;
-use super::{Known, Links, Sight};
+use super::{Known, Sight};
 use crate::account::{GenerationId, Identity, Lost};
 use crate::discover::directories::name_of;
 use crate::discover::stat::{Node, Stat};
@@ -104,28 +104,15 @@ struct Place {
 }
 
 impl Place {
-    fn of_sibling(sibling: Sibling, taken: impl FnOnce(Node) -> bool) -> Place {
+    fn of_sibling(sibling: Sibling, taken: bool) -> Place {
         Place {
             path: sibling.path.clone(),
             stat: sibling.stat,
             born_ns: sibling.born_ns(),
             beginning: sibling.packing.and_then(|_| sibling.beginning()),
-            taken: taken(sibling.stat.node),
+            taken,
             sibling: Some(sibling),
         }
-    }
-
-    fn own(path: &Path, links: Links, taken: impl FnOnce(Node) -> bool) -> Option<Place> {
-        let file = source::open(path, links).ok()?;
-        let stat = Stat::of_open(&file).ok().filter(Stat::is_file)?;
-        Some(Place {
-            sibling: None,
-            path: path.to_path_buf(),
-            stat,
-            born_ns: source::born_ns(&file),
-            beginning: None,
-            taken: taken(stat.node),
-        })
     }
 
     fn packing(&self) -> Option<Packing> {
@@ -243,9 +230,6 @@ impl Files {
     /// Only if it is that file by all that is known, and taken for nobody else's.
     fn elsewhere(&mut self, known: &Known, around: &mut Surroundings) -> Option<(usize, Place)> {
         let node = (known.identity.device, known.identity.inode);
-        if self.by_node.contains_key(&node) {
-            return None;
-        }
         let by_path = &self.by_path;
         let standing = around.standing.get_or_insert_with(|| {
             let stand =
@@ -257,7 +241,7 @@ impl Files {
         if slot.current.is_some() {
             return None;
         }
-        let place = Place::own(&slot.path, self.links_of(other), |_| false)?;
+        let place = self.own_place(slot, other).filter(|place| !place.taken)?;
         let Soon::Now(compared) = self.compare(other, &place, known) else {
             return None;
         };
@@ -301,15 +285,41 @@ impl Files {
         let Some(slot) = self.slots[index].as_ref() else {
             return Vec::new();
         };
-        let elsewhere = |node| claimed.get(&node).is_some_and(|&other| other != index);
-        let taken = |node| self.by_node.contains_key(&node) || elsewhere(node);
-        let mut places: Vec<Place> = self
-            .copies(slot, known)
-            .into_iter()
-            .map(|sibling| Place::of_sibling(sibling, taken))
-            .collect();
-        places.extend(Place::own(&slot.path, self.links_of(index), taken));
+        let of_sibling = |sibling: Sibling| {
+            let taken = self.owner(&sibling).is_some();
+            Place::of_sibling(sibling, taken)
+        };
+        let copies = self.copies(slot, known).into_iter().map(of_sibling);
+        let mut places: Vec<Place> = copies.chain(self.own_place(slot, index)).collect();
+        // If it stands there still: an inode is given to another file as soon as its own is gone.
+        let stands = |other: usize, node: Node| {
+            let slot = self.slots[other].as_ref();
+            slot.is_some_and(|slot| Stat::at(&slot.path).is_ok_and(|stat| stat.node == node))
+        };
+        for place in &mut places {
+            let node = place.stat.node;
+            place.taken |= claimed
+                .get(&node)
+                .is_some_and(|&other| other != index && stands(other, node));
+        }
         places
+    }
+
+    /// What stands at a slot's own path.
+    fn own_place(&self, slot: &Slot, index: usize) -> Option<Place> {
+        let file = source::open(&slot.path, self.links_of(index)).ok()?;
+        let stat = Stat::of_open(&file).ok().filter(Stat::is_file)?;
+        let born_ns = source::born_ns(&file);
+        let begins_with = |head| Beginning::of(&file).is_ok_and(|beginning| beginning.is(head));
+        let holder = self.holder(stat.node, || born_ns, begins_with);
+        Some(Place {
+            sibling: None,
+            path: slot.path.clone(),
+            stat,
+            born_ns,
+            beginning: None,
+            taken: holder.is_some(),
+        })
     }
 
     /// Whether the rotated copies stand under other names than these by now, or others beside them.
@@ -356,7 +366,7 @@ impl Files {
                 copied.then(|| self.open_copy(index, sibling, now))?
             })
             .collect();
-        let newest = known.first().zip(found.first().copied());
+        let newest = by_age(&found).last().map(|&at| (&known[at], found[at]));
         let newest = newest.filter(|_| self.is_meant(index));
         let unread = newest.map_or_else(Vec::new, |(newest, at)| {
             let at = at.map(|(at, _)| at);
@@ -419,7 +429,8 @@ impl Files {
         };
         self.resuming.remove(&index);
         self.note_cut_short(index, &known, &found, &places);
-        for (at, known) in known.iter().enumerate().rev() {
+        for at in by_age(&found) {
+            let known = &known[at];
             match found[at] {
                 Some((place, likeness)) if likeness.is_by_content() => {
                     let (place, copy) = (&places[place], copies[at].take());
@@ -716,6 +727,21 @@ impl Files {
     }
 }
 
+/// Known generations, newest number first, in the order of their ages. What was found late has a high number and is old: where it
+/// stands tells. Pure.
+fn by_age(found: &[Option<(usize, Likeness)>]) -> Vec<usize> {
+    let place = |at: usize| found[at].map(|(place, _)| place);
+    let mut stand: Vec<usize> = (0..found.len()).filter(|&at| place(at).is_some()).collect();
+    stand.sort_by_key(|&at| std::cmp::Reverse(place(at)));
+    (0..found.len())
+        .rev()
+        .filter_map(|at| match place(at) {
+            Some(_) => stand.pop(),
+            None => Some(at),
+        })
+        .collect()
+}
+
 /// Whether nothing was ever read of it. Its head may be known later than what was read.
 fn nothing_known(known: &Known) -> bool {
     known.identity.head.bytes == 0 && known.print.marks.is_empty()
@@ -749,8 +775,8 @@ fn came_between(newest: &Known, at: Option<usize>, alone: bool, places: &[Place]
         // Without a rotated one to compare with, what stands beside the live file was read before.
         (Some(_), None) => Vec::new(),
         (_, Some(rotated_at)) => (rotated_at + 1..own).collect(),
-        // Truncated where it stands, without a copy: nothing was rotated.
-        (None, None) if in_place => Vec::new(),
+        // Truncated where it stands, without a copy of what was read: that was made since, and of what came after.
+        (None, None) if in_place => newest.last_ms.map_or_else(Vec::new, since),
         (None, None) => match newest.last_ms {
             Some(last_ms) => since(last_ms),
             // It was empty when it was last seen: most likely, the newest copy is what became of it.

@@ -12,13 +12,13 @@ use super::Links;
 use super::checksums::Checksums;
 use super::compare::Agreement;
 use super::files::Files;
-use super::generation::{Generation, State};
+use super::generation::Generation;
 use super::identity::{Beginning, HEAD_BYTES_MAX, read_full_at};
 use super::rotation::{self, Packing, Rank, Ranked};
 use super::slot::{Slot, Stood};
 use super::source;
 use super::unpack::{self, PIECE_BYTES, Unpacked, Unpacking};
-use crate::account::Head;
+use crate::account::{GenerationId, Head};
 use crate::discover::directories::name_of;
 use crate::discover::stat::{FileTime, Node, Stat};
 
@@ -213,16 +213,27 @@ impl Files {
             })
     }
 
-    /// The generation whose bytes are in this copy. An inode that nobody holds may have been given to another file.
+    /// The generation whose bytes are in this copy.
     pub(super) fn owner(&self, sibling: &Sibling) -> Option<&Generation> {
-        let id = self.by_node.get(&sibling.stat.node)?;
-        let owner = self.generations.get(id)?;
-        let head = owner.identity.head;
-        let same = || match (owner.born_ns, sibling.born_ns()) {
-            (Some(then), Some(now)) if owner.state != State::Final => then == now,
-            _ => head.bytes == 0 || sibling.begins_with(head),
+        let born_ns = || sibling.born_ns();
+        self.holder(sibling.stat.node, born_ns, |head| sibling.begins_with(head))
+    }
+
+    /// The generation whose bytes are in the file with this inode. One that nobody holds may have been given to another file: birth
+    /// time or first bytes tell.
+    pub(super) fn holder(
+        &self,
+        node: Node,
+        born_ns: impl FnOnce() -> Option<i64>,
+        begins_with: impl FnOnce(Head) -> bool,
+    ) -> Option<&Generation> {
+        let holder = self.generations.get(self.by_node.get(&node)?)?;
+        let head = holder.identity.head;
+        let same = || match (holder.node_born_ns(), born_ns()) {
+            (Some(then), Some(now)) => then == now,
+            _ => head.bytes == 0 || begins_with(head),
         };
-        (owner.is_open() || same()).then_some(owner)
+        (holder.is_open() || same()).then_some(holder)
     }
 
     /// Opens a rotated copy that may have another name by now, because a rotation shifts it.
@@ -359,7 +370,7 @@ impl Files {
     pub(super) fn live_content(&self, index: usize) -> Option<Contents<'_>> {
         let live = self.slots[index].as_ref()?.current?;
         self.generations.get(&live).map(|live| Contents {
-            node: Some(live.node),
+            id: Some(live.id),
             head: live.identity.head,
             sums: &live.sums,
         })
@@ -375,13 +386,12 @@ impl Files {
             .iter()
             .filter_map(|id| self.generations.get(id));
         let followed = detached.map(|generation| Contents {
-            node: Some(generation.node)
-                .filter(|node| self.by_node.get(node) == Some(&generation.id)),
+            id: Some(generation.id),
             head: generation.identity.head,
             sums: &generation.sums,
         });
         let past = slot.past.iter().map(|past| Contents {
-            node: None,
+            id: None,
             head: past.head,
             sums: &past.sums,
         });
@@ -392,8 +402,8 @@ impl Files {
 /// What was read of a generation.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Contents<'a> {
-    /// Its file, if that is known to be there still.
-    pub(super) node: Option<Node>,
+    /// If it is followed.
+    pub(super) id: Option<GenerationId>,
     pub(super) head: Head,
     pub(super) sums: &'a Checksums,
 }

@@ -14,7 +14,7 @@ use super::looking::Begin;
 use super::reading::written_to;
 use super::rotation::Packing;
 use super::siblings::{Content, SHIFTS_MAX, Soon, is_copy_of, may_lack_the_end};
-use super::source::Gzip;
+use super::source::{self, Gzip};
 use crate::account::{GenerationId, Identity, Lost};
 use crate::discover::stat::{Node, Stat};
 
@@ -47,7 +47,7 @@ impl Files {
             // It was compared with the file when it appeared; since then the agent may have read past its end.
             let is_short = may_lack_the_end(&copying.copy, generation);
             (is_short || is_copy_of(&copying.copy, generation)).then(|| Copy {
-                path: super::source::path_of(&copying.copy).unwrap_or_else(|| path.clone()),
+                path: source::path_of(&copying.copy).unwrap_or_else(|| path.clone()),
                 node: stat.node,
                 file: copying.copy,
                 content: Content::Plain(stat.size),
@@ -139,7 +139,7 @@ impl Files {
         let from = from.map(|from| from.min(stat.size));
         let begin = from.map_or(Begin::At(0), Begin::After);
         let from = from.unwrap_or(0);
-        let born_ns = super::source::born_ns(&file);
+        let born_ns = source::born_ns(&file);
         let seen = written_to(&file, from, stat.size);
         let source = Source::Plain(Some(file));
         let id = self.adopt(index, path, source, state, identity, begin);
@@ -186,7 +186,8 @@ impl Files {
         else {
             return Soon::Now(None);
         };
-        if generation.size == 0 {
+        // Of what a restart took up, no more than the first bytes may be known yet.
+        if generation.size == 0 && generation.identity.head.bytes == 0 {
             return Soon::Now(None);
         }
         let mut siblings = self.siblings(slot);
@@ -275,6 +276,7 @@ impl Files {
             Content::Plain(_) => (Beginning::of(&copy.file).unwrap_or_default(), None),
             Content::Packed(unpacked) => (unpacked.beginning.clone(), unpacked.damage.clone()),
         };
+        let copy_born_ns = source::born_ns(&copy.file);
         let source = match copy.content {
             Content::Plain(_) => Source::Plain(Some(copy.file)),
             Content::Packed(_) => {
@@ -306,6 +308,7 @@ impl Files {
         generation.source = source;
         generation.state = State::Final;
         generation.node = copy.node;
+        generation.copy_born_ns = copy_born_ns;
         generation.suspect = false;
         generation.ended = true;
         // From now on it is known by what the copy holds, which may be less than was read, or more.
