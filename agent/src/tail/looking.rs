@@ -326,7 +326,9 @@ impl Files {
         };
         let born_ns = source::born_ns(&file);
         let returned = self.returned(index, &file, stat, born_ns);
-        let replaced = || self.replaced(index, before, &file, stat);
+        // Whatever stood there in between, what stands there now was not put in the place of what left.
+        let in_its_place = self.newest_detached(index) == left;
+        let replaced = || self.replaced(index, before.filter(|_| in_its_place), &file, stat);
         let goes_on = returned.or_else(replaced);
         let Some(Some(slot)) = self.slots.get_mut(index) else {
             return;

@@ -250,3 +250,18 @@ fn touch(desk: &Desk, name: &str, seconds: u64) {
     file.set_times(fs::FileTimes::new().set_modified(later).set_accessed(later))
         .unwrap();
 }
+
+/// Each file of a program begins with the same lines. Between two looks one was put in the place of what was read, and rotated away.
+#[test]
+fn a_file_that_begins_as_one_two_before_it_is_read_from_its_first_byte() {
+    let banner = "begins ".repeat(200) + "\n";
+    let mut desk = Desk::new(&["a.log"]);
+    desk.append("a.log", &banner);
+    desk.settle();
+    desk.append("next", "report\n");
+    desk.rename("next", "a.log");
+    desk.rename("a.log", "a.log.1");
+    desk.append("a.log", &banner);
+    desk.settle();
+    assert_eq!(desk.texts(), [banner.as_str(), "report\n", &banner]);
+}
