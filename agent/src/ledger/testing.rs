@@ -55,7 +55,10 @@ pub(super) fn next_record(state: &State, [kind, which, place, length]: Choices) 
         (10, Some(generation), _) => match place % 6 {
             0 => Record::Moved {
                 generation,
-                path: PathBuf::from(format!("/var/log/app.log.{length}")),
+                path: match which % 2 {
+                    0 => PathBuf::from(format!("/var/log/app.log.{length}")),
+                    _ => PathBuf::from(format!("/var/log/old/app.log.{length}")),
+                },
             },
             1 => Record::Ended {
                 generation,
