@@ -1,5 +1,6 @@
 //! After a restart: which files the known generations are now, and what came and went while nobody looked.
 
+use std::cell::OnceCell;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsStr;
@@ -97,10 +98,17 @@ struct Place {
     sibling: Option<Sibling>,
     path: PathBuf,
     stat: Stat,
+    taken: bool,
+    /// What is asked of the disk for those places alone that something is compared with: there may be thousands.
+    closer: OnceCell<Closer>,
+}
+
+/// What a closer look at a place shows.
+#[derive(Debug)]
+struct Closer {
     born_ns: Option<i64>,
     /// Of a compressed copy.
     beginning: Option<Beginning>,
-    taken: bool,
 }
 
 impl Place {
@@ -108,11 +116,21 @@ impl Place {
         Place {
             path: sibling.path.clone(),
             stat: sibling.stat,
-            born_ns: sibling.born_ns(),
-            beginning: sibling.packing.and_then(|_| sibling.beginning()),
             taken,
             sibling: Some(sibling),
+            closer: OnceCell::new(),
         }
+    }
+
+    fn closer(&self) -> &Closer {
+        self.closer.get_or_init(|| Closer {
+            born_ns: source::born_ns_of(&self.path, self.stat.node),
+            beginning: self
+                .sibling
+                .as_ref()
+                .filter(|sibling| sibling.packing.is_some())
+                .and_then(Sibling::beginning),
+        })
     }
 
     fn packing(&self) -> Option<Packing> {
@@ -144,7 +162,7 @@ fn is(place: &Place, known: &Known, likeness: Likeness, compared: &Compared) -> 
     let plain = place.packing().is_none();
     let same_node = plain && place.stat.node == (identity.device, identity.inode);
     let same_inode = plain && place.stat.node.1 == identity.inode;
-    let other_birth = match (known.print.born_ns, place.born_ns) {
+    let other_birth = match (known.print.born_ns, place.closer().born_ns) {
         (Some(then), Some(now)) => then != now,
         _ => false,
     };
@@ -316,9 +334,11 @@ impl Files {
             sibling: None,
             path: slot.path.clone(),
             stat,
-            born_ns,
-            beginning: None,
             taken: holder.is_some(),
+            closer: OnceCell::from(Closer {
+                born_ns,
+                beginning: None,
+            }),
         })
     }
 
@@ -530,7 +550,7 @@ impl Files {
             }
         };
         let begins = |beginning| may_be(beginning, head);
-        let may_be = place.beginning.as_ref().is_none_or(begins);
+        let may_be = place.closer().beginning.as_ref().is_none_or(begins);
         if !may_be || (head.bytes == 0 && sums.is_empty()) {
             return told(Agreement::Differs, 0);
         }
@@ -563,7 +583,7 @@ impl Files {
         let source = Source::Plain(None);
         self.adopt_known(known, index, &path, source, state, identity);
         if let Some(generation) = self.generations.get_mut(&known.id) {
-            generation.born_ns = place.born_ns;
+            generation.born_ns = place.closer().born_ns;
         }
         if let Some(Some(slot)) = self.slots.get_mut(index) {
             if meant {
@@ -683,7 +703,7 @@ impl Files {
             {
                 slot.remember(Past {
                     node: own.stat.node,
-                    born_ns: own.born_ns,
+                    born_ns: own.closer().born_ns,
                     head: identity.head,
                     sums: Checksums::remembered(&known.print, 0).cut(own.stat.size),
                     size: own.stat.size,

@@ -287,10 +287,14 @@ impl Files {
                     let before = slot.baseline.get(&inode).copied();
                     let is_it = |stat: &Stat| stat.node.1 == inode || is_link(&path, inode);
                     let stat = Stat::at(&path).ok().filter(is_it);
-                    let stood = stat.map(|stat| Stood {
-                        born_ns: source::born_ns_of(&path, stat.node),
-                        modified: stat.modified,
-                        size: stat.size,
+                    let stood = stat.map(|stat| {
+                        // Thousands stand there, and few are new.
+                        let as_before = before.filter(|before| before.is_as_written(&stat));
+                        as_before.unwrap_or_else(|| Stood {
+                            born_ns: source::born_ns_of(&path, stat.node),
+                            modified: stat.modified,
+                            size: stat.size,
+                        })
                     });
                     whole &= stood.is_some();
                     Some((inode, stood.or(before)?))

@@ -63,6 +63,13 @@ pub(super) struct Stood {
     pub(super) size: u64,
 }
 
+impl Stood {
+    /// Whether a file has the size and the time of writing that it had.
+    pub(super) fn is_as_written(&self, stat: &Stat) -> bool {
+        self.modified == stat.modified && self.size == stat.size
+    }
+}
+
 /// A copy of the live generation that is being made: it will be truncated soon.
 #[derive(Debug)]
 pub(super) struct Copying {
@@ -144,7 +151,7 @@ impl Slot {
 
 fn was_there(baseline: &BTreeMap<u64, Stood>, sibling: &Sibling) -> bool {
     let (stat, packed) = (&sibling.stat, sibling.packing.is_some());
-    let as_written = |stood: &Stood| stood.modified == stat.modified && stood.size == stat.size;
+    let as_written = |stood: &Stood| stood.is_as_written(stat);
     let by_inode = baseline.get(&sibling.inode).is_some_and(|stood| {
         as_written(stood)
             || match (stood.born_ns, sibling.born_ns()) {
