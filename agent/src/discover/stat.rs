@@ -65,6 +65,27 @@ impl Stat {
     }
 }
 
+/// How often a test asked, on its thread: what looking costs, whatever the machine is.
+#[cfg(test)]
+pub(crate) mod asked {
+    use std::cell::Cell;
+
+    thread_local! {
+        static ASKED: Cell<u64> = const { Cell::new(0) };
+    }
+
+    pub(super) fn count() {
+        ASKED.set(ASKED.get() + 1);
+    }
+
+    /// So often while this went on.
+    pub(crate) fn during(what: impl FnOnce()) -> u64 {
+        let before = ASKED.get();
+        what();
+        ASKED.get() - before
+    }
+}
+
 /// The file type's bits of `st_mode` (inode(7)).
 mod libc_kind {
     use nix::libc;
@@ -85,6 +106,8 @@ impl From<FileStat> for Stat {
         reason = "the fields' types differ among architectures"
     )]
     fn from(raw: FileStat) -> Stat {
+        #[cfg(test)]
+        asked::count();
         Stat {
             node: (raw.st_dev as u64, raw.st_ino as u64),
             size: raw.st_size.max(0) as u64,

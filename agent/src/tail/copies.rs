@@ -52,10 +52,13 @@ impl Files {
 
     /// Looks at the names that are new in a directory, or stand for another file now.
     pub(super) fn look_at_fresh_names(&mut self, now: Duration) {
+        // A rotation gives all copies of a log other names, thousands perhaps: those are asked about once, all together.
+        let mut missing = BTreeSet::new();
         for (directory, name) in std::mem::take(&mut self.fresh) {
-            let Some(parent) = self.directories.get(directory).map(|d| d.path.clone()) else {
+            let Some(directory) = self.directories.get(directory) else {
                 continue;
             };
+            let (parent, listed) = (directory.path.clone(), directory.entries.get(&name));
             let path = parent.join(&name);
             for reading in rotation::readings(name.as_bytes()) {
                 let base = parent.join(std::ffi::OsStr::from_bytes(&reading.base));
@@ -67,7 +70,7 @@ impl Files {
                 };
                 let sibling = Sibling {
                     path: path.clone(),
-                    inode: 0,
+                    inode: listed.map_or(0, |listed| listed.inode),
                     stat,
                     rank: reading.rank,
                     packing: reading.packing,
@@ -78,22 +81,31 @@ impl Files {
                     if owner.state != State::Live {
                         self.moved(id, &path);
                     }
-                } else if self.has_current(index) {
-                    if sibling.is_packed() {
-                        self.find_missed(index, None, now);
-                    } else if !self.is_copying(index, &path, now) {
-                        // Either the file was truncated since it was looked at, or what the copy holds came and went.
-                        self.suspect_current(index);
-                        self.look_at(index, now);
-                        if self.owner(&sibling).is_none() {
-                            self.find_missed(index, None, now);
-                        }
+                } else if self.has_another_name(index, &sibling) {
+                    // Nothing else about it is new.
+                } else if !self.has_current(index) || sibling.is_packed() {
+                    missing.insert(index);
+                } else if !self.is_copying(index, &path, now) {
+                    // Either the file was truncated since it was looked at, or what the copy holds came and went.
+                    self.suspect_current(index);
+                    self.look_at(index, now);
+                    if self.owner(&sibling).is_none() {
+                        missing.insert(index);
                     }
-                } else {
-                    self.find_missed(index, None, now);
                 }
             }
         }
+        for index in missing {
+            self.find_missed(index, None, now);
+        }
+    }
+
+    /// Whether a copy stood there already, just as it is, under another name or this one.
+    fn has_another_name(&self, index: usize, sibling: &Sibling) -> bool {
+        self.slots[index]
+            .as_ref()
+            .and_then(|slot| slot.baseline.get(&sibling.inode))
+            .is_some_and(|stood| stood.is_as_written(&sibling.stat))
     }
 
     fn suspect_current(&mut self, index: usize) {

@@ -539,6 +539,10 @@ impl Files {
                 whole: agreement.is_whole(bytes, head, &sums),
             })
         };
+        // Nothing is like what nothing is known of.
+        if nothing_known(known) {
+            return told(Agreement::Unknown, place.stat.size);
+        }
         let sibling = match &place.sibling {
             Some(sibling) if sibling.packing.is_some() => sibling,
             _ => {
@@ -550,8 +554,7 @@ impl Files {
             }
         };
         let begins = |beginning| may_be(beginning, head);
-        let may_be = place.closer().beginning.as_ref().is_none_or(begins);
-        if !may_be || (head.bytes == 0 && sums.is_empty()) {
+        if !place.closer().beginning.as_ref().is_none_or(begins) {
             return told(Agreement::Differs, 0);
         }
         match self.unpacked(index, sibling) {

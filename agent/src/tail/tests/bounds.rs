@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::desk::{Desk, limits};
 use crate::account::Lost;
+use crate::discover::stat::asked;
 use crate::tail::Start;
 
 #[test]
@@ -103,4 +104,74 @@ fn nothing_is_due_before_the_poll_when_all_is_quiet() {
         desk.settle();
     }
     assert_eq!(desk.files.next_look(), desk.now + Duration::from_secs(1));
+}
+
+/// How many files are asked about while a log with so many rotated copies is rotated once more, and after a restart.
+fn asked_about(copies: usize) -> (u64, u64) {
+    let mut desk = Desk::new(&["a.log"]);
+    for n in 1..=copies {
+        desk.append(&format!("a.log.{n}"), &format!("old line {n}\n"));
+        desk.compress(&format!("a.log.{n}"));
+    }
+    desk.append("a.log", "one\n");
+    desk.settle();
+    let rotated = asked::during(|| {
+        for n in (1..=copies).rev() {
+            desk.rename(&format!("a.log.{n}.gz"), &format!("a.log.{}.gz", n + 1));
+        }
+        desk.rename("a.log", "a.log.1");
+        desk.compress("a.log.1");
+        desk.append("a.log", "two\n");
+        desk.settle();
+    });
+    let restarted = asked::during(|| {
+        desk.restart_keeping();
+        desk.append("a.log", "three\n");
+        desk.settle();
+    });
+    assert_eq!(desk.all_text(), "one\ntwo\nthree\n");
+    (rotated, restarted)
+}
+
+#[test]
+fn a_log_with_four_times_the_copies_costs_four_times_the_looks() {
+    let (few, many) = (asked_about(50), asked_about(200));
+    assert!(many.0 < few.0 * 5, "rotated: {few:?}, {many:?}");
+    assert!(many.1 < few.1 * 5, "restarted: {few:?}, {many:?}");
+}
+
+#[test]
+fn what_is_added_to_the_newest_64_rotated_files_of_a_log_is_read_and_to_older_ones_is_not() {
+    let mut desk = Desk::new(&["a.log"]);
+    for n in 1..=66 {
+        desk.append("a.log", &format!("line of the {n}th file\n"));
+        desk.settle();
+        // Dated, so that each keeps its name.
+        desk.rename("a.log", &format!("a.log-{}", 20_260_100 + n));
+        desk.settle();
+    }
+    // An older one is let go when it was quiet for a minute.
+    for _ in 0..61 {
+        desk.look_later();
+    }
+    let over = desk.seen.iter().filter(|(_, seen)| seen.ended.is_some());
+    let over: Vec<_> = over.map(|(&id, _)| id).collect();
+    assert!(over.iter().all(|&id| desk.files.forget(id)), "{over:?}");
+    let expected = desk.all_text();
+    for n in [1, 2, 3, 66] {
+        desk.append(&format!("a.log-{}", 20_260_100 + n), &format!("late {n}\n"));
+    }
+    desk.settle();
+    let late: Vec<String> = desk
+        .texts()
+        .iter()
+        .flat_map(|text| text.lines())
+        .filter(|line| line.starts_with("late"))
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(late, ["late 3", "late 66"]);
+    assert_eq!(
+        desk.all_text().len(),
+        expected.len() + "late 3\nlate 66\n".len()
+    );
 }
