@@ -16,8 +16,10 @@ use super::stat::{FileTime, Node, Stat};
 use super::watch::{Doorbell, Unwatched};
 
 /// A directory that changed less than this ago is listed again at the next look: its time stamp may not show a change
-/// within the same grain (a jiffy on ext4 and xfs, up to 2 s on others).
+/// within the same grain (up to 2 s on FAT, a second on ext3).
 const GRAIN: Duration = Duration::from_secs(2);
+/// The same on this host's own file systems, where stamps have parts of seconds: those are set by the tick, which is 10 ms at most.
+const FINE_GRAIN: Duration = Duration::from_millis(20);
 /// Waking up more often than this in a second costs more than looking each tick.
 const RINGS_PER_SECOND_MAX: u32 = 10;
 /// A busy directory is quiet when nothing in it grew for this long.
@@ -272,13 +274,15 @@ impl Directories {
         if stamp == directory.stamp && directory.trusted {
             return refreshed;
         }
-        directory.trusted =
-            stamp.is_none_or(|(_, modified, changed)| is_old(modified.max(changed)));
         let node = |stamp: Option<(Node, _, _)>| stamp.map(|(node, _, _)| node);
         if node(stamp) != node(directory.stamp) {
             refreshed.moved = true;
             directory.rings = rings_at(&directory.path);
         }
+        let rings = directory.rings;
+        directory.trusted = stamp.is_none_or(|(_, modified, changed)| {
+            is_old(modified.max(changed), grain(rings, modified, changed))
+        });
         directory.stamp = stamp;
         let entries = match (stamp, Listing::read(&directory.path)) {
             (None, _) => Listing::default(),
@@ -483,18 +487,41 @@ fn is_directory(path: &Path, follow: bool) -> bool {
     metadata.is_ok_and(|metadata| metadata.is_dir())
 }
 
+/// How far apart two changes of a directory may be that have the same stamps. Only what this host stamps itself is stamped by its tick. Pure.
+fn grain(rings: bool, modified: FileTime, changed: FileTime) -> Duration {
+    let has_parts_of_seconds = modified.1 != 0 || changed.1 != 0;
+    match rings && has_parts_of_seconds {
+        true => FINE_GRAIN,
+        false => GRAIN,
+    }
+}
+
 /// By the clock that stamps files, which is not the clock that is handed in.
-fn is_old(stamp: FileTime) -> bool {
+fn is_old(stamp: FileTime, grain: Duration) -> bool {
     let stamp = Duration::new(
         u64::try_from(stamp.0).unwrap_or_default(),
         u32::try_from(stamp.1).unwrap_or_default(),
     );
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
-        .is_ok_and(|now| now.checked_sub(stamp).is_some_and(|age| age >= GRAIN))
+        .is_ok_and(|now| now.checked_sub(stamp).is_some_and(|age| age >= grain))
 }
 
 /// The last part of a path; a slot's path always has one.
 pub(crate) fn name_of(path: &Path) -> &OsStr {
     path.file_name().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// ext4 with inodes of 128 bytes has no parts of seconds, and a server stamps by its own clock.
+    #[test]
+    fn only_stamps_with_parts_of_seconds_that_this_host_made_are_trusted_soon() {
+        let (whole, parts) = ((1_700_000_000, 0), (1_700_000_000, 1));
+        assert_eq!(grain(true, whole, parts), FINE_GRAIN);
+        assert_eq!(grain(true, whole, whole), GRAIN);
+        assert_eq!(grain(false, parts, parts), GRAIN);
+    }
 }

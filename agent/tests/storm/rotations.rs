@@ -30,6 +30,10 @@ const REST: Duration = Duration::from_secs(3);
 const PATIENCE: Duration = Duration::from_secs(120);
 /// A dated name is given once a second.
 const NAMES_APART_MS: u64 = 1_100;
+/// The agent lives so long at most before it is killed, and is down so long at most, unless `STORM_LIFE_MS` and `STORM_DOWN_MS` say otherwise. Short
+/// lives and long nights are a host that is too busy for it: it is behind by several rotations each time.
+const LIFE_MS: u64 = 8_000;
+const DOWN_MS: u64 = 300;
 /// A late program takes so long at most.
 const LATE: Duration = Duration::from_millis(80);
 
@@ -229,15 +233,17 @@ fn reign(
             .all(|turns| turns.load(Ordering::Acquire) >= most),
     };
     let mut killed = 0;
+    let life_ms = number("STORM_LIFE_MS").unwrap_or(LIFE_MS);
+    let down_ms = number("STORM_DOWN_MS").unwrap_or(DOWN_MS);
     while !over() {
-        let pause = Duration::from_millis(random.random_range(1000..8000));
+        let pause = Duration::from_millis(random.random_range(life_ms / 8..life_ms));
         let began = Instant::now();
         while began.elapsed() < pause && !over() {
             std::thread::sleep(Duration::from_millis(10));
         }
         if kills == Kills::Some && !over() {
             ground.kill();
-            std::thread::sleep(Duration::from_millis(random.random_range(0..300)));
+            std::thread::sleep(Duration::from_millis(random.random_range(0..down_ms)));
             ground.start();
             killed += 1;
         }
