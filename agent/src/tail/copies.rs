@@ -205,7 +205,8 @@ impl Files {
     /// neither followed nor a copy of what is: they came and went between two looks. `left` is the generation that left
     /// the path in this look, if one did: even before it, there may be copies of what its file held in between.
     pub(super) fn find_missed(&mut self, index: usize, left: Option<GenerationId>, now: Duration) {
-        if !self.is_meant(index) {
+        // Until it is known what stands where, everything looks as if it came between two looks.
+        if !self.is_meant(index) || self.resuming.contains_key(&index) {
             return;
         }
         // What was rotated away before may have grown since, and its copy is known by its length.

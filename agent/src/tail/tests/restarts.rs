@@ -448,3 +448,47 @@ fn a_copy_that_was_made_after_the_one_of_what_was_read_is_read() {
     desk.settle();
     assert_eq!(desk.texts().concat(), "two\nthree\n");
 }
+
+/// A copy of more than a piece takes several looks to be looked through.
+#[test]
+fn what_is_rotated_while_a_start_looks_through_a_large_copy_is_not_put_before_the_rest() {
+    let mut desk = Desk::new(&["a.log"]);
+    let large = |of: &str| -> String { (0..500_000).map(|n| format!("{of} {n:012}\n")).collect() };
+    let (first, second) = (large("first"), large("second"));
+    desk.buffer_bytes = 1 << 20;
+    desk.append("a.log", &first);
+    desk.settle();
+    assert_eq!(desk.all_text().len(), first.len());
+    let known = desk.known();
+    let mut older = Vec::new();
+    let rotate = |desk: &mut Desk, older: &mut Vec<String>, text: &str| {
+        for (at, name) in older.iter_mut().enumerate().rev() {
+            let ending = if name.ends_with(".gz") { ".gz" } else { "" };
+            let shifted = format!("a.log.{}{ending}", at + 2);
+            desk.rename(name, &shifted);
+            *name = shifted;
+        }
+        desk.copy("a.log", "a.log.1");
+        desk.truncate("a.log", 0);
+        older.insert(0, "a.log.1".to_owned());
+        desk.append("a.log", text);
+    };
+    rotate(&mut desk, &mut older, &second);
+    desk.compress("a.log.1");
+    older[0] = "a.log.1.gz".to_owned();
+    rotate(&mut desk, &mut older, "three\n");
+    desk.compress("a.log.1");
+    older[0] = "a.log.1.gz".to_owned();
+    desk.restart_with(known);
+    desk.look_later();
+    assert!(desk.files.is_searching(), "it is known too soon");
+    rotate(&mut desk, &mut older, "four\n");
+    let looks = (0..100).take_while(|_| {
+        desk.look_later();
+        desk.files.is_searching()
+    });
+    assert!(looks.count() < 100, "it is never known");
+    desk.settle();
+    let read = desk.texts().concat();
+    assert!(read == second + "three\nfour\n", "{} bytes", read.len());
+}
