@@ -39,6 +39,19 @@ impl Agreement {
         matches!(self, Agreement::To(to) if to >= TELLING_BYTES)
     }
 
+    /// The same for content that begins with a hole up to this position, which is the same in any such file.
+    pub(crate) fn tells_behind(self, hole_end: u64) -> bool {
+        matches!(self, Agreement::To(to) if to >= hole_end + TELLING_BYTES)
+    }
+
+    /// Without what only holes have in common.
+    fn behind_the_hole_of(self, head: Head) -> Agreement {
+        match self {
+            Agreement::To(to) if head.bytes > 0 && to <= head.start => Agreement::Unknown,
+            other => other,
+        }
+    }
+
     /// Whether content of this length begins with all that was read.
     pub(crate) fn is_whole(self, bytes: u64, head: Head, sums: &Checksums) -> bool {
         // The head may cover bytes that were seen, but not read.
@@ -82,7 +95,8 @@ pub(crate) fn compare(
         }
         agreed = agreed.max(Some(run.to));
     }
-    Ok(agreed.map_or(Agreement::Unknown, Agreement::To))
+    let agreement = agreed.map_or(Agreement::Unknown, Agreement::To);
+    Ok(agreement.behind_the_hole_of(head))
 }
 
 /// Compares the content of a compressed copy, all of it.
@@ -94,11 +108,12 @@ pub(crate) fn compare_unpacked(found: &Unpacked, head: Head, sums: &Checksums) -
         }
         agreed = Some(head.end());
     }
-    match sums.agree_to(|to| found.sum_to(to), found.bytes) {
+    let agreement = match sums.agree_to(|to| found.sum_to(to), found.bytes) {
         None => Agreement::Differs,
         Some(0) => agreed.map_or(Agreement::Unknown, Agreement::To),
         Some(to) => Agreement::To(agreed.map_or(to, |agreed| agreed.max(to))),
-    }
+    };
+    agreement.behind_the_hole_of(head)
 }
 
 /// What the beginning alone says of a compressed copy, before it is looked through.

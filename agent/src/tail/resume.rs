@@ -493,14 +493,19 @@ impl Files {
     ) -> Soon<Vec<Option<(usize, Likeness)>>> {
         let mut found: Vec<Option<(usize, Likeness)>> = vec![None; known.len()];
         let mut compared: HashMap<(usize, GenerationId), Compared> = HashMap::new();
+        // What stands before the newest place that is one of its copies beyond doubt is older, and there may be thousands to look through.
+        let mut oldest = vec![0; known.len()];
         for likeness in LIKENESSES {
-            for (known, found) in known.iter().zip(&mut found) {
+            for ((known, found), oldest) in known.iter().zip(&mut found).zip(&mut oldest) {
                 if found.is_some() {
                     continue;
                 }
                 for (at, place) in places.iter_mut().enumerate().rev() {
                     if place.taken {
                         continue;
+                    }
+                    if likeness.is_by_content() && at < *oldest {
+                        break;
                     }
                     let by_inode = matches!(
                         likeness,
@@ -518,6 +523,10 @@ impl Files {
                             Soon::Later => return Soon::Later,
                         },
                     };
+                    let hole_end = known.identity.head.start;
+                    if place.sibling.is_some() && compared.agreement.tells_behind(hole_end) {
+                        *oldest = at.max(*oldest);
+                    }
                     if is(place, known, likeness, compared) {
                         place.taken = true;
                         *found = Some((at, likeness));

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
+use serde_json::Value;
 
 use crate::combinations::{self, Combination, Destroys, Rotated};
 use crate::left::Left;
@@ -18,6 +19,7 @@ use crate::support::check::{Checker, Verdict};
 use crate::support::ground::{GROUP, Ground};
 use crate::support::lines::ACCESS_BYTES;
 use crate::support::rotate::Version;
+use crate::support::wait;
 use crate::support::writer::Written;
 
 /// How long, unless `STORM_SECONDS` says otherwise.
@@ -252,17 +254,42 @@ fn reign(
 }
 
 /// Waits until nothing is pending and nothing more arrives.
+#[track_caller]
 fn come_to_rest(ground: &Ground) {
-    let (started, mut last) = (Instant::now(), (Instant::now(), u64::MAX));
-    ground.until("an agent at rest", || {
+    let mut last = (Instant::now(), u64::MAX);
+    let mut told = None;
+    let found = wait::until(PATIENCE, Duration::from_millis(20), || {
         let events = ground.endpoint.stats().events;
-        let pending = ground.agent.status(&ground.setup).ok();
-        let pending = pending.and_then(|status| status["totals"]["pending_bytes"].as_u64());
-        if events != last.1 || pending != Some(0) {
+        told = ground.agent.status(&ground.setup).ok();
+        let pending = told.as_ref().map(|told| &told["totals"]["pending_bytes"]);
+        if events != last.1 || pending.and_then(Value::as_u64) != Some(0) {
             last = (Instant::now(), events);
         }
-        last.0.elapsed() > REST || started.elapsed() > PATIENCE
+        (last.0.elapsed() > REST).then_some(())
     });
+    assert!(
+        found.is_some(),
+        "not at rest within {PATIENCE:?}; {}; {}",
+        told.as_ref().map_or("no status".to_owned(), pending),
+        ground.said()
+    );
+}
+
+/// The first few files of which something is pending, and what the agent complains of.
+fn pending(told: &Value) -> String {
+    let files = told["files"].as_array().into_iter().flatten();
+    let pending: Vec<String> = files
+        .filter(|file| file["account"]["pending_bytes"].as_u64() != Some(0))
+        .map(|file| format!("{}: {}", file["path"], file["account"]))
+        .collect();
+    let first = pending.get(..5).unwrap_or(&pending);
+    format!(
+        "of {} files something is pending: {}; running {}; complaints {}",
+        pending.len(),
+        first.join("; "),
+        told["running"],
+        told["complaints"]
+    )
 }
 
 fn row(ground: &Ground, rotated: &Rotated, written: &[Written], kills: Kills) -> Row {

@@ -492,3 +492,42 @@ fn what_is_rotated_while_a_start_looks_through_a_large_copy_is_not_put_before_th
     let read = desk.texts().concat();
     assert!(read == second + "three\nfour\n", "{} bytes", read.len());
 }
+
+/// As a writer that does not append leaves them: all begin with a hole, which tells nothing.
+#[test]
+fn a_start_looks_through_no_copy_that_is_older_than_the_one_that_it_finds() {
+    const HOLE_BYTES: u64 = 5 << 20;
+    let mut desk = Desk::new(&["a.log"]);
+    desk.buffer_bytes = 1 << 20;
+    for n in 1..=6 {
+        let name = format!("a.log.{n}");
+        desk.append(&name, "");
+        desk.truncate(&name, HOLE_BYTES - n * 1000);
+        desk.append(&name, &format!("old {n}\n"));
+        desk.compress(&name);
+    }
+    desk.append("a.log", "");
+    desk.truncate("a.log", HOLE_BYTES);
+    desk.append("a.log", &lines(400));
+    desk.settle();
+    for n in (1..=6).rev() {
+        desk.rename(&format!("a.log.{n}.gz"), &format!("a.log.{}.gz", n + 1));
+    }
+    desk.copy("a.log", "a.log.1");
+    desk.append("a.log", "in neither\n");
+    desk.settle();
+    assert_eq!(desk.all_text(), lines(400) + "in neither\n");
+    let known = desk.known();
+    desk.truncate("a.log", 0);
+    desk.compress("a.log.1");
+    desk.append("a.log", "two\n");
+    desk.restart_with(known);
+    let looks = (0..100).take_while(|_| {
+        desk.look_later();
+        desk.files.is_searching()
+    });
+    assert!(looks.count() < 5);
+    desk.settle();
+    assert_eq!(desk.texts().concat(), "two\n");
+    assert_eq!(desk.lost_bytes(), 0);
+}
