@@ -51,6 +51,10 @@ impl Likeness {
     }
 }
 
+/// The host's clock may have been set back by so much since something was last read: then what is newer has an earlier time. Nor does a file
+/// system's own clock tick as often.
+const SET_BACK_MS: i64 = 10_000;
+
 const LIKENESSES: [Likeness; 6] = [
     Likeness::Same,
     Likeness::OtherDevice,
@@ -392,7 +396,8 @@ impl Files {
             let at = at.map(|(at, _)| at);
             came_between(newest, at, known.len() == 1, &places)
         });
-        let unread = self.unread_of(index, &places, &unread, now);
+        let own = newest.map(|(newest, _)| newest);
+        let unread = self.unread_of(index, &places, &unread, own, now);
         unread.map(|unread| Search {
             places,
             found,
@@ -719,6 +724,7 @@ impl Files {
         index: usize,
         places: &[Place],
         unread: &[usize],
+        newest: Option<&Known>,
         now: Duration,
     ) -> Soon<Vec<Opened>> {
         let own_path = self.slots[index].as_ref().map(|slot| slot.path.clone());
@@ -730,10 +736,10 @@ impl Files {
             let Some(sibling) = place.sibling.as_ref().filter(|_| !place.taken) else {
                 continue;
             };
-            if live
-                .as_ref()
-                .is_some_and(|live| sibling.is_plain_copy_of(live))
-            {
+            // A file that was there before is no copy in the making, though it may be as empty as one.
+            let is_new = !newest.is_some_and(|newest| is_file_of(place, newest));
+            let is_copy = |live| sibling.is_plain_copy_of(live);
+            if is_new && live.as_ref().is_some_and(is_copy) {
                 continue;
             }
             match self.open_missed(index, sibling, now) {
@@ -762,6 +768,16 @@ fn by_age(found: &[Option<(usize, Likeness)>]) -> Vec<usize> {
         .collect()
 }
 
+/// Whether a place is the very file of a known generation, whatever it holds by now. Pure.
+fn is_file_of(place: &Place, known: &Known) -> bool {
+    place.packing().is_none()
+        && place.stat.node == (known.identity.device, known.identity.inode)
+        && known.print.born_ns.is_none_or(|then| {
+            let now = place.closer().born_ns;
+            now.is_none_or(|now| now == then)
+        })
+}
+
 /// Whether nothing was ever read of it. Its head may be known later than what was read.
 fn nothing_known(known: &Known) -> bool {
     known.identity.head.bytes == 0 && known.print.marks.is_empty()
@@ -780,12 +796,14 @@ fn came_between(newest: &Known, at: Option<usize>, alone: bool, places: &[Place]
         .iter()
         .enumerate()
         .rposition(|(n, place)| place.taken && !(was_empty && at == Some(n)));
-    let in_place = places
-        .get(own)
-        .is_some_and(|place| place.stat.node == (newest.identity.device, newest.identity.inode));
+    let is_its_file = |place: &Place| is_file_of(place, newest);
+    let in_place = places.get(own).is_some_and(is_its_file);
+    // Truncated, and moved away since: what it holds now came after all that is known, and so did what is newer.
+    let moved_at = rotated.iter().rposition(is_its_file);
     let newest_rotated = others.or(at.filter(|&at| at < own));
     let since = |last_ms: i64| {
-        let later = |&n: &usize| rotated[n].modified_ns() / 1_000_000 > last_ms;
+        let from_ms = last_ms.saturating_sub(SET_BACK_MS);
+        let later = |&n: &usize| rotated[n].modified_ns() / 1_000_000 > from_ms;
         (0..own).filter(later).collect()
     };
     match (at, newest_rotated) {
@@ -795,6 +813,7 @@ fn came_between(newest: &Known, at: Option<usize>, alone: bool, places: &[Place]
         // Without a rotated one to compare with, what stands beside the live file was read before.
         (Some(_), None) => Vec::new(),
         (_, Some(rotated_at)) => (rotated_at + 1..own).collect(),
+        (None, None) if moved_at.is_some() => moved_at.into_iter().flat_map(|at| at..own).collect(),
         // Truncated where it stands, without a copy of what was read: that was made since, and of what came after.
         (None, None) if in_place => newest.last_ms.map_or_else(Vec::new, since),
         (None, None) => match newest.last_ms {

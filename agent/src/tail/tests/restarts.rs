@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write as _;
+use std::time::UNIX_EPOCH;
 
 use super::desk::{Desk, limits};
 use crate::account::Lost;
@@ -447,4 +448,48 @@ fn a_copy_that_was_made_after_the_one_of_what_was_read_is_read() {
     desk.restart_with(known);
     desk.settle();
     assert_eq!(desk.texts().concat(), "two\nthree\n");
+}
+
+/// Whoever held it when it was truncated and moved away writes on in it. Its time says nothing: it is what was known.
+#[test]
+fn a_file_that_was_truncated_and_then_rotated_while_away_is_followed() {
+    let mut desk = Desk::new(&["a.log"]);
+    desk.append("a.log", "one\n");
+    desk.settle();
+    let mut known = desk.known();
+    known[0].last_ms = Some(i64::MAX);
+    let mut late = desk.writer("a.log");
+    desk.truncate("a.log", 0);
+    desk.rename("a.log", "a.log.1");
+    desk.append("a.log", "two\n");
+    desk.restart_with(known);
+    desk.settle();
+    writeln!(late, "late").unwrap();
+    desk.settle();
+    let mut texts = desk.texts();
+    texts.sort_unstable();
+    assert_eq!(texts.concat(), "late\ntwo\n");
+}
+
+/// What was last read is gone, and the clock was set back before the file was written that was rotated since.
+#[test]
+fn what_was_rotated_while_away_is_read_though_the_clock_was_set_back_a_little() {
+    for (back_s, text) in [(3, "two\nthree\n"), (3600, "three\n")] {
+        let mut desk = Desk::new(&["a.log"]);
+        desk.append("a.log", "one\n");
+        desk.settle();
+        let mut known = desk.known();
+        desk.delete("a.log");
+        desk.append("a.log.1", "two\n");
+        desk.append("a.log", "three\n");
+        let written = fs::metadata(desk.path("a.log.1"))
+            .unwrap()
+            .modified()
+            .unwrap();
+        let written_ms = written.duration_since(UNIX_EPOCH).unwrap().as_millis() as i64;
+        known[0].last_ms = Some(written_ms + back_s * 1_000);
+        desk.restart_with(known);
+        desk.settle();
+        assert_eq!(desk.texts().concat(), text);
+    }
 }
