@@ -111,6 +111,13 @@ impl Books {
         }
     }
 
+    /// What the agent saw of these lines it may have forgotten: they need not stand in the account.
+    pub(crate) fn unsee(&mut self, lines: &[LineId]) {
+        for &id in lines {
+            self.lines[id].seen = false;
+        }
+    }
+
     /// The agent looked at everything: what it has seen and is gone, it has noticed to be gone.
     pub(crate) fn looked(&mut self) {
         for line in &mut self.lines {

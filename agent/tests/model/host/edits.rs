@@ -29,6 +29,8 @@ pub(crate) enum Size {
 
 /// What differs in less than this at its end, and is shorter than what stood there before, is taken for cut.
 const TAKEN_FOR_CUT: u64 = 512;
+/// What begins alike for so long is known by that alone as long as nothing was read of it.
+const HEAD_BYTES: usize = 1024;
 
 impl Host {
     /// A second name that no pattern means, or its end.
@@ -213,6 +215,7 @@ impl Host {
         };
         let manners = self.logs[log].manners;
         let old = fs::read(&self.logs[log].path).unwrap();
+        let before = self.bodies[live].lines.clone();
         self.clear(live);
         let mut bytes = Vec::new();
         if manners.banner && count > 0 {
@@ -232,6 +235,10 @@ impl Host {
             self.note(log, live, key);
         }
         self.tell_apart(live, &old, &bytes);
+        if bytes.len() >= old.len() && begin_alike(&old, &bytes) {
+            // If nothing of it was read yet, nobody knows that it was other content: guarantees.md lists that limit.
+            self.books.unsee(&before);
+        }
         let mut file = File::create(&self.logs[log].path).unwrap();
         file.write_all(&bytes).unwrap();
         stamp(&file, self.unix_ms);
@@ -252,8 +259,7 @@ impl Host {
             self.bodies[body].untold = lines;
             return;
         }
-        let alike = old.iter().zip(new).take_while(|(old, new)| old == new);
-        let mut left = alike.count() as u64;
+        let mut left = alike(old, new) as u64;
         if new.len() < old.len() && new.len() as u64 - left < TAKEN_FOR_CUT {
             left = new.len() as u64;
         }
@@ -323,4 +329,15 @@ impl Host {
             self.unname(old);
         }
     }
+}
+
+/// How many bytes are the same at the beginning of both.
+fn alike(old: &[u8], new: &[u8]) -> usize {
+    let alike = old.iter().zip(new).take_while(|(old, new)| old == new);
+    alike.count()
+}
+
+/// Whether a fingerprint of the beginning does not tell them apart.
+fn begin_alike(old: &[u8], new: &[u8]) -> bool {
+    alike(old, new) >= HEAD_BYTES.min(old.len())
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use super::{Copy, Host, KEPT, stamp};
+use super::{Body, Copy, Host, KEPT, stamp};
 
 impl Host {
     /// logrotate's `create`: older copies move up, the file becomes `.1`, and a new one is made.
@@ -41,6 +41,7 @@ impl Host {
         let Some(live) = self.logs[log].live.take() else {
             return;
         };
+        self.leaves(log, live);
         let path = self.numbered(log, 1);
         fs::hard_link(&self.logs[log].path, &path).unwrap();
         let packed = false;
@@ -52,6 +53,17 @@ impl Host {
         self.create(log);
     }
 
+    /// A file goes out of the log's path. If it holds the banner alone and nobody looked at it there, it is like a copy of what was read
+    /// before, as it is made before the first lines come: guarantees.md lists that limit.
+    fn leaves(&mut self, log: usize, body: usize) {
+        let Body { lines, open, .. } = &self.bodies[body];
+        if let ([banner], false) = (&lines[..], open)
+            && self.logs[log].manners.banner
+        {
+            self.books.excuse(&[*banner]);
+        }
+    }
+
     /// What the main program wrote into goes out of the path.
     fn move_away(&mut self, log: usize, dated: Option<PathBuf>) {
         if dated.is_none() {
@@ -60,6 +72,7 @@ impl Host {
         let Some(body) = self.logs[log].live.take() else {
             return;
         };
+        self.leaves(log, body);
         let to = dated.unwrap_or_else(|| self.numbered(log, 1));
         // A link is not followed by who renames: its target is.
         fs::rename(&self.logs[log].target, &to).unwrap();
