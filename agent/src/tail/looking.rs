@@ -439,7 +439,16 @@ impl Files {
                 let still_there = other
                     .and_then(|slot| Stat::at(&slot.path).ok())
                     .is_some_and(|there| there.node == stat.node);
-                if still_there {
+                // Rotation is most likely to make copies of the name that others stood at before, or that the other one is a link to.
+                let this = self.slots[index].as_ref();
+                let stays = match (other, this) {
+                    (Some(other), Some(this)) => {
+                        let is_first = this.has_history() && !other.has_history();
+                        !is_first && !leads_to(&other.path, &this.path)
+                    }
+                    _ => true,
+                };
+                if still_there && stays {
                     if let Some(Some(slot)) = self.slots.get_mut(index) {
                         slot.alias = true;
                         slot.last = None;
@@ -624,6 +633,15 @@ impl Files {
             });
         }
     }
+}
+
+/// Whether a path is a symbolic link to this other path.
+fn leads_to(link: &Path, path: &Path) -> bool {
+    let target = std::fs::read_link(link);
+    target.is_ok_and(|target| {
+        link.parent()
+            .is_some_and(|folder| folder.join(target) == path)
+    })
 }
 
 /// Where to begin to read.

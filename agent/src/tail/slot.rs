@@ -144,6 +144,11 @@ impl Slot {
         self.begun.1 <= BEGUN_PER_SECOND_MAX
     }
 
+    /// Whether anything stood at its path before what stands there now.
+    pub(super) fn has_history(&self) -> bool {
+        !self.detached.is_empty() || !self.past.is_empty()
+    }
+
     pub(super) fn is_idle(&self) -> bool {
         self.current.is_none() && self.detached.is_empty()
     }

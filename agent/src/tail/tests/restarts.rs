@@ -1,8 +1,9 @@
 //! What happened while nobody looked.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::Write as _;
-use std::time::UNIX_EPOCH;
+use std::os::unix::fs::symlink;
+use std::time::{Duration, UNIX_EPOCH};
 
 use super::desk::{Desk, limits};
 use crate::account::Lost;
@@ -263,7 +264,7 @@ fn a_short_file_that_was_made_anew_with_the_same_text_is_read_again() {
         desk.append("a.log", "backup ok\n");
         desk.settle();
         let known = desk.known();
-        std::thread::sleep(std::time::Duration::from_millis(20));
+        std::thread::sleep(Duration::from_millis(20));
         match how {
             "in place" => fs::write(desk.path("a.log"), "backup ok\n").unwrap(),
             "in another" => {
@@ -315,7 +316,7 @@ fn a_restored_backup_is_not_read_again() {
     let modified = fs::metadata(desk.path("a.log")).unwrap().modified();
     let known = desk.known();
     desk.append("restored", "one\n");
-    let restored = fs::File::options()
+    let restored = File::options()
         .append(true)
         .open(desk.path("restored"))
         .unwrap();
@@ -347,7 +348,7 @@ fn other_files_are_read_while_a_large_compressed_copy_is_looked_through() {
     desk.restart_with(known);
     desk.look_later();
     assert!(desk.files.is_searching());
-    assert_eq!(desk.files.next_look(), std::time::Duration::ZERO);
+    assert_eq!(desk.files.next_look(), Duration::ZERO);
     let ids: Vec<_> = desk.seen.keys().copied().collect();
     for id in ids {
         desk.read(id);
@@ -471,25 +472,96 @@ fn a_file_that_was_truncated_and_then_rotated_while_away_is_followed() {
     assert_eq!(texts.concat(), "late\ntwo\n");
 }
 
-/// What was last read is gone, and the clock was set back before the file was written that was rotated since.
+/// Seen, not read, and cut away while the agent is stopped: that is lost, and what is written there afterwards is read.
 #[test]
-fn what_was_rotated_while_away_is_read_though_the_clock_was_set_back_a_little() {
-    for (back_s, text) in [(3, "two\nthree\n"), (3600, "three\n")] {
-        let mut desk = Desk::new(&["a.log"]);
-        desk.append("a.log", "one\n");
-        desk.settle();
-        let mut known = desk.known();
-        desk.delete("a.log");
-        desk.append("a.log.1", "two\n");
-        desk.append("a.log", "three\n");
-        let written = fs::metadata(desk.path("a.log.1"))
-            .unwrap()
-            .modified()
-            .unwrap();
-        let written_ms = written.duration_since(UNIX_EPOCH).unwrap().as_millis() as i64;
-        known[0].last_ms = Some(written_ms + back_s * 1_000);
-        desk.restart_with(known);
-        desk.settle();
-        assert_eq!(desk.texts().concat(), text);
-    }
+fn what_was_seen_and_cut_away_while_away_is_lost_to_the_byte() {
+    let mut desk = Desk::new(&["a.log"]);
+    let read = lines(400);
+    desk.append("a.log", &read);
+    desk.settle();
+    desk.append("a.log", "seen, not read\n");
+    desk.now += Duration::from_secs(1);
+    desk.look();
+    let known = desk.known();
+    desk.truncate("a.log", read.len() as u64);
+    desk.restart_with(known);
+    desk.settle();
+    assert_eq!(desk.lost_bytes(), "seen, not read\n".len() as u64);
+    desk.append("a.log", "more\n");
+    desk.settle();
+    assert_eq!(desk.texts().concat(), "more\n");
+    desk.restart();
+    desk.append("a.log", "and more\n");
+    desk.settle();
+    assert_eq!(desk.texts().concat(), "and more\n");
+}
+
+/// A restart between a copy and the truncation: more may be read before that than the copy holds.
+#[test]
+fn a_copy_that_is_made_during_a_restart_is_no_news_when_the_file_is_truncated() {
+    let mut desk = Desk::new(&["a.log"]);
+    desk.append("a.log", "one\n");
+    desk.settle();
+    desk.rename("a.log", "a.log.1");
+    desk.append("a.log", "two\n");
+    desk.settle();
+    let known = desk.known();
+    desk.rename("a.log.1", "a.log.2");
+    desk.copy("a.log", "a.log.1");
+    desk.append("a.log", "three\n");
+    desk.restart_with(known);
+    desk.settle();
+    desk.truncate("a.log", 0);
+    desk.settle();
+    desk.append("a.log", "four\n");
+    desk.settle();
+    assert_eq!(desk.texts().concat(), "three\nfour\n");
+}
+
+/// The path is a link. What it led to has a name that leads nowhere, and is rotated beside the link.
+#[test]
+fn what_a_link_led_to_is_found_when_it_was_rotated_while_away() {
+    let mut desk = Desk::new(&["a.log"]);
+    desk.append("target-1", "one\n");
+    symlink(desk.path("target-1"), desk.path("a.log")).unwrap();
+    desk.settle();
+    desk.append("target-2", "two\n");
+    desk.delete("a.log");
+    symlink(desk.path("target-2"), desk.path("a.log")).unwrap();
+    desk.settle();
+    let known = desk.known();
+    desk.rename("target-1", "a.log.1");
+    desk.append("a.log.1", "late\n");
+    desk.restart_with(known);
+    desk.settle();
+    assert_eq!(desk.texts().concat(), "late\n");
+    assert_eq!(desk.lost_bytes(), 0);
+}
+
+/// The path is a link. It led elsewhere for a while, and what it led to was rotated.
+#[test]
+fn what_a_link_led_to_in_between_is_found_beside_it() {
+    let mut desk = Desk::new(&["a.log"]);
+    desk.append("target-1", "one\n");
+    desk.append("a.log.1", "from before\n");
+    symlink(desk.path("target-1"), desk.path("a.log")).unwrap();
+    desk.settle();
+    let mut known = desk.known();
+    let before = fs::metadata(desk.path("a.log.1"))
+        .unwrap()
+        .modified()
+        .unwrap();
+    let before = before.duration_since(UNIX_EPOCH).unwrap();
+    known[0].last_ms = Some(before.as_millis() as i64 + 1_000);
+    desk.rename("a.log.1", "a.log.2");
+    desk.append("a.log.1", "two\n");
+    let two = File::options()
+        .append(true)
+        .open(desk.path("a.log.1"))
+        .unwrap();
+    two.set_modified(UNIX_EPOCH + before + Duration::from_secs(2))
+        .unwrap();
+    desk.restart_with(known);
+    desk.settle();
+    assert_eq!(desk.texts().concat(), "two\n");
 }
