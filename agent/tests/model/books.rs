@@ -33,6 +33,8 @@ pub(crate) struct Line {
     pub(crate) optional: bool,
     /// Nobody wrote it, but nobody can tell.
     pub(crate) imagined: bool,
+    /// It stands in a copy that nobody can know as one of a file that is gone: it may be called lost there.
+    pub(crate) recounted: bool,
 }
 
 impl Line {
@@ -68,6 +70,7 @@ impl Books {
             excused: false,
             optional: false,
             imagined: false,
+            recounted: false,
         });
         self.lines.len() - 1
     }
@@ -130,6 +133,13 @@ impl Books {
     pub(crate) fn forget(&mut self, power: bool) {
         for line in &mut self.lines {
             line.seen &= line.counted && !power;
+        }
+    }
+
+    /// These may be called lost although they arrive.
+    pub(crate) fn recount(&mut self, lines: &[LineId]) {
+        for &id in lines {
+            self.lines[id].recounted = true;
         }
     }
 

@@ -293,8 +293,7 @@ impl World {
         let true_ms = BASE_MS + i64::try_from(monotonic.as_millis()).unwrap();
         let unix_ms = true_ms + self.jump_ms;
         self.now = Now { monotonic, unix_ms };
-        self.host.unix_ms = unix_ms;
-        self.host.true_ms = true_ms;
+        self.host.at(unix_ms, true_ms);
     }
 
     /// The host's clock is off by so much more.

@@ -30,7 +30,7 @@ pub(crate) enum Size {
 /// What differs in less than this at its end, and is shorter than what stood there before, is taken for cut.
 const TAKEN_FOR_CUT: u64 = 512;
 /// What begins alike for so long is known by that alone as long as nothing was read of it.
-const HEAD_BYTES: usize = 1024;
+pub(super) const HEAD_BYTES: usize = 1024;
 
 impl Host {
     /// A second name that no pattern means, or its end.
@@ -87,7 +87,10 @@ impl Host {
                 self.logs[log].main.file = Some(open(&target, false));
             }
         }
-        // No name leads to what stood there before: it is read to its end if the agent has it open.
+        // No name leads to what stood there before: it is read to its end if the agent has it open. Else it is lost, until the link leads back.
+        if !self.bodies[old].open {
+            self.books.recount(&self.bodies[old].lines);
+        }
         self.unname(old);
     }
 
@@ -138,7 +141,7 @@ impl Host {
             .map_or(0, |live| self.bodies[live].lines.len())
     }
 
-    fn bytes_of(&self, lines: &[LineId]) -> u64 {
+    pub(super) fn bytes_of(&self, lines: &[LineId]) -> u64 {
         lines.iter().map(|&id| self.books.lines[id].bytes()).sum()
     }
 

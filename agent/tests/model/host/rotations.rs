@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
+use super::edits::HEAD_BYTES;
 use super::{Body, Copy, Host, KEPT, stamp};
 
 impl Host {
@@ -62,6 +63,12 @@ impl Host {
         {
             self.books.excuse(&[*banner]);
         }
+        // One that was written by a clock that was set back looks old where nothing else tells: so does that.
+        let set_back = self.bodies[body].behind || self.unix_ms < self.latest_ms;
+        if set_back && !*open {
+            self.books.excuse(lines);
+        }
+        self.bodies[body].left = set_back;
     }
 
     /// What the main program wrote into goes out of the path.
@@ -102,6 +109,10 @@ impl Host {
             self.unix_ms,
         );
         let body = self.copy_body(live);
+        let lines = self.bodies[body].lines.clone();
+        if self.bytes_of(&lines) < HEAD_BYTES as u64 {
+            self.copied.extend(lines);
+        }
         let packed = false;
         self.logs[log].copies.insert(0, Copy { path, body, packed });
         self.limit(log);
@@ -130,11 +141,17 @@ impl Host {
 
     pub(crate) fn delete(&mut self, log: usize) {
         self.complete(log);
+        let mut alike = false;
         if let Some(live) = self.logs[log].live.take() {
             fs::remove_file(&self.logs[log].target).unwrap();
+            // The banner alone: what begins with it is taken for the same file.
+            alike = self.bodies[live].lines.len() == 1;
             self.unname(live);
         }
         self.create(log);
+        if alike {
+            self.excuse_banner(log);
+        }
     }
 
     /// Compresses a plain copy at once, as `gzip` does it: at no time do both stand there for long.
