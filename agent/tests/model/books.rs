@@ -33,6 +33,8 @@ pub(crate) struct Line {
     pub(crate) optional: bool,
     /// Nobody wrote it, but nobody can tell.
     pub(crate) imagined: bool,
+    /// It stood nowhere any more when the agent ended.
+    pub(crate) adrift: bool,
     /// It stands in a copy that nobody can know as one of a file that is gone: it may be called lost there.
     pub(crate) recounted: bool,
 }
@@ -70,6 +72,7 @@ impl Books {
             excused: false,
             optional: false,
             imagined: false,
+            adrift: false,
             recounted: false,
         });
         self.lines.len() - 1
@@ -133,6 +136,7 @@ impl Books {
     pub(crate) fn forget(&mut self, power: bool) {
         for line in &mut self.lines {
             line.seen &= line.counted && !power;
+            line.adrift |= line.excused;
         }
     }
 

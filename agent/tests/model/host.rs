@@ -115,6 +115,8 @@ pub(crate) struct Host {
     root: PathBuf,
     /// What the host's clock showed at most while the agent was running.
     latest_ms: i64,
+    /// So long are holes at most that writers with an offset of their own left: unread, they are bytes like others.
+    pub(crate) hole_bytes: u64,
     /// What stands in short copies that were made since the agent last looked.
     copied: Vec<LineId>,
     logs: Vec<Log>,
@@ -134,6 +136,7 @@ impl Host {
             all_are_open: true,
             root: root.to_owned(),
             latest_ms: BASE_MS,
+            hole_bytes: 0,
             copied: Vec::new(),
             logs: Vec::new(),
             bodies: Vec::new(),
@@ -341,6 +344,10 @@ impl Host {
         let Some(&last) = self.bodies[body].lines.last() else {
             return;
         };
+        // A banner is what a file begins with: nobody writes it twice.
+        if self.logs[log].manners.banner && self.books.lines[last].key == banner(log) {
+            return;
+        }
         let key = self.books.lines[last].key.clone();
         writeln!(self.main(log), "{}", key.0).unwrap();
         self.note(log, body, key);

@@ -565,3 +565,23 @@ fn what_a_link_led_to_in_between_is_found_beside_it() {
     desk.settle();
     assert_eq!(desk.texts().concat(), "two\n");
 }
+
+/// The same, and nothing was read yet: the known beginning reaches beyond the copy by then.
+#[test]
+fn a_copy_that_is_made_during_a_restart_is_read_if_nothing_was_read_before() {
+    let mut desk = Desk::new(&["a.log"]);
+    desk.append("a.log", "");
+    desk.settle();
+    desk.append("a.log", "one");
+    desk.look_later();
+    let known = desk.known();
+    desk.append("a.log", " and so on\n");
+    desk.copy("a.log", "a.log.1");
+    desk.append("a.log", "in neither\n");
+    desk.restart_with(known);
+    desk.look_later();
+    desk.truncate("a.log", 0);
+    desk.settle();
+    assert_eq!(desk.texts().concat(), "one and so on\n");
+    assert_eq!(desk.lost_bytes(), "in neither\n".len() as u64);
+}

@@ -128,6 +128,9 @@ impl Host {
             .write(true)
             .open(&self.logs[log].path)
             .unwrap();
+        if self.logs[log].manners.own_offset {
+            self.hole_bytes += file.metadata().unwrap().len();
+        }
         file.set_len(0).unwrap();
         stamp(&file, self.unix_ms);
         self.clear(live);
