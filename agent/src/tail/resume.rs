@@ -878,14 +878,14 @@ fn came_between(newest: &Known, at: Option<usize>, alone: bool, places: &[Place]
         // Without a rotated one to compare with, what stands beside the live file was read before; unless it was written since, by whoever a
         // link led to meanwhile.
         (Some(_), None) => match newest.last_ms {
-            Some(last_ms) => {
+            Some(last_ms) if !was_empty => {
                 let is_since = |&n: &usize| {
                     let place = &rotated[n];
                     place.packing().is_none() && place.modified_ns() / 1_000_000 > last_ms
                 };
                 (0..own).filter(is_since).collect()
             }
-            None => Vec::new(),
+            _ => Vec::new(),
         },
         (_, Some(rotated_at)) => (rotated_at + 1..own).collect(),
         (None, None) if let Some(moved_at) = moved_at => {

@@ -585,3 +585,36 @@ fn a_copy_that_is_made_during_a_restart_is_read_if_nothing_was_read_before() {
     assert_eq!(desk.texts().concat(), "one and so on\n");
     assert_eq!(desk.lost_bytes(), "in neither\n".len() as u64);
 }
+
+/// An empty copy that was compressed holds nothing to compare. What is older was read.
+#[test]
+fn an_empty_log_that_was_rotated_and_compressed_makes_nothing_look_new() {
+    let mut desk = Desk::new(&["a.log"]);
+    desk.append("a.log", "one\n");
+    desk.settle();
+    desk.copy("a.log", "a.log.1");
+    desk.truncate("a.log", 0);
+    desk.rename("a.log.1", "a.log.2");
+    desk.rename("a.log", "a.log.1");
+    desk.append("a.log", "");
+    desk.compress("a.log.1");
+    desk.settle();
+    assert_eq!(desk.all_text(), "one\n");
+    let mut known = desk.known();
+    let ended: Vec<_> = known
+        .iter()
+        .filter(|known| desk.seen[&known.id].ended.is_some())
+        .map(|known| known.id)
+        .collect();
+    for id in ended {
+        if desk.files.forget(id) {
+            known.retain(|known| known.id != id);
+        }
+    }
+    for known in &mut known {
+        known.last_ms = Some(0);
+    }
+    desk.restart_with(known);
+    desk.settle();
+    assert_eq!(desk.texts().concat(), "");
+}
