@@ -57,6 +57,8 @@ struct Body {
     left: bool,
     /// What was kept of it when it was cut, until somebody looked. If it grows before, nobody can tell where it was cut.
     cut: Vec<LineId>,
+    /// What was in it when no name led to it any more and no agent had it open.
+    stranded: Vec<LineId>,
     /// What was rewritten with the same bytes under the eyes of the agent, until it looked. If it ends before, the next one can't tell.
     untold: Vec<LineId>,
 }
@@ -426,8 +428,7 @@ impl Host {
             if !self.bodies[body].is_readable() {
                 let mut former = self.logs.iter().flat_map(|log| &log.former);
                 if former.any(|(_, former)| *former == body) {
-                    // A link may lead back to it.
-                    self.books.recount(&self.bodies[body].lines);
+                    self.strand(body);
                 }
                 self.clear(body);
             }
