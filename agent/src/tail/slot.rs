@@ -173,7 +173,7 @@ fn was_there(baseline: &BTreeMap<u64, Stood>, sibling: &Sibling) -> bool {
 
 /// Whether the time of a compressed copy is that of the file it was made of. gzip keeps all of it; what sets it by older calls keeps
 /// microseconds, or seconds.
-fn keeps_time(plain: FileTime, packed: FileTime) -> bool {
+pub(super) fn keeps_time(plain: FileTime, packed: FileTime) -> bool {
     let grain = match packed.1 {
         0 => 1_000_000_000,
         nanoseconds if nanoseconds % 1000 == 0 => 1000,
