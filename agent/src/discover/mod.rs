@@ -3,6 +3,7 @@
 //! Directories are listed only when they changed. The doorbell is a hint and nothing more: whoever uses this module
 //! looks again whether it rang or not, after a second where it may not ring.
 
+mod asked;
 mod births;
 pub(crate) mod directories;
 

@@ -8,6 +8,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use nix::errno::Errno;
+
+use super::asked::{ALL, Asked, BIRTHS};
 use super::births::Births;
 use notify::event::ModifyKind;
 use notify::{EventKind, INotifyWatcher, RecursiveMode, Watcher};
@@ -45,6 +48,8 @@ pub(crate) enum Unwatched {
 pub(crate) struct Doorbell {
     watcher: Result<INotifyWatcher, String>,
     births: Births,
+    /// In place of both, in a simulated world.
+    asked: Option<(Asked, Asked)>,
     rung: Arc<Mutex<Rung>>,
 }
 
@@ -96,8 +101,30 @@ impl Doorbell {
         Doorbell {
             watcher,
             births,
+            asked: None,
             rung,
         }
+    }
+
+    /// From now on no thread tells what rang: `listen` does. For a new doorbell.
+    pub(crate) fn ask(&mut self) -> std::io::Result<()> {
+        self.asked = Some((Asked::new(ALL)?, Asked::new(BIRTHS)?));
+        Ok(())
+    }
+
+    /// Hears all that happened before, where no thread does so. Whether something rang.
+    pub(crate) fn listen(&self) -> bool {
+        let Some((all, births)) = &self.asked else {
+            return false;
+        };
+        let mut rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
+        for heard in [all.heard(), births.heard()] {
+            let written = heard.iter().flatten().filter(|(_, written)| *written);
+            rung.written.extend(written.map(|(path, _)| path.clone()));
+            let paths = heard.map(|heard| heard.into_iter().map(|(path, _)| path).collect());
+            note_paths(&mut rung, paths);
+        }
+        !rung.is_silent()
     }
 
     /// What rang since the last call.
@@ -118,6 +145,12 @@ impl Doorbell {
 
     /// Begins to watch a directory. What happened before the call is not told.
     pub(crate) fn watch(&mut self, directory: &Path) -> Result<(), Unwatched> {
+        if let Some((all, _)) = &mut self.asked {
+            return all.watch(directory).map_err(|error| match error {
+                Errno::ENOENT => Unwatched::Absent,
+                error => Unwatched::Refused(error.to_string()),
+            });
+        }
         let watcher = match &mut self.watcher {
             Ok(watcher) => watcher,
             Err(why) => return Err(Unwatched::Refused(why.clone())),
@@ -139,7 +172,9 @@ impl Doorbell {
 
     /// Stops watching a directory; it may be gone already.
     pub(crate) fn unwatch(&mut self, directory: &Path) {
-        if let Ok(watcher) = &mut self.watcher {
+        if let Some((all, _)) = &mut self.asked {
+            all.unwatch(directory);
+        } else if let Ok(watcher) = &mut self.watcher {
             // Gone with its directory, or never watched: both are what was asked for.
             let _ = watcher.unwatch(directory);
         }
@@ -147,12 +182,19 @@ impl Doorbell {
 
     /// Rings for new names in a directory, and for nothing else. Where that is refused, it is only less prompt.
     pub(crate) fn watch_births(&mut self, directory: &Path) {
-        self.births.watch(directory);
+        match &mut self.asked {
+            // Where it is refused, a look at each tick has to do.
+            Some((_, births)) => _ = births.watch(directory),
+            None => self.births.watch(directory),
+        }
     }
 
     /// Undoes [`Doorbell::watch_births`].
     pub(crate) fn unwatch_births(&mut self, directory: &Path) {
-        self.births.unwatch(directory);
+        match &mut self.asked {
+            Some((_, births)) => births.unwatch(directory),
+            None => self.births.unwatch(directory),
+        }
     }
 }
 

@@ -221,6 +221,14 @@ impl Engine {
         })
     }
 
+    /// Hears what rings at each step, and by no thread: as [`Files::ask_for_rings`].
+    ///
+    /// # Errors
+    /// Where the system has no inotify for it.
+    pub fn ask_for_rings(&mut self) -> std::io::Result<()> {
+        self.files.ask_for_rings()
+    }
+
     /// One step along the line: looks at the files, reads what is there, seals what is due, and says what is to be sent.
     ///
     /// Here and elsewhere time is handed in by the host's clock; by the service's, as far as that is known, events are stamped and judged.
@@ -280,7 +288,7 @@ impl Engine {
             self.held.remove(&(due, id));
             self.queue(id);
         }
-        let rung = self.rung.swap(false, Ordering::AcqRel);
+        let rung = self.rung.swap(false, Ordering::AcqRel) || self.files.listen();
         if rung || now.monotonic >= self.files.next_look() {
             for sight in self.files.look(now) {
                 self.see(sight, now);

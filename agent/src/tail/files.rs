@@ -220,6 +220,20 @@ impl Files {
         })
     }
 
+    /// Hears what rings when it is asked, and by no thread of its own: for a simulated world, that is to be decided by what happens in it alone.
+    /// To be called before the first look.
+    ///
+    /// # Errors
+    /// Where the system has no inotify for it.
+    pub fn ask_for_rings(&mut self) -> std::io::Result<()> {
+        self.directories.bell.ask()
+    }
+
+    /// Whether a look is worth while although no thread rang the bell.
+    pub(crate) fn listen(&self) -> bool {
+        self.directories.bell.listen()
+    }
+
     /// Looks at what is due and tells what happened, in an order in which it can be acted upon: older generations of a
     /// path first. Cheap when nothing is due.
     pub fn look(&mut self, now: Now) -> Vec<Sight> {

@@ -13,6 +13,7 @@ use super::generation::{Generation, Rewritten, Source, State};
 use super::identity::{Anchor, Beginning, HEAD_BYTES_MAX};
 use super::reading::written_to;
 use super::siblings::is_prefix_of;
+use super::slot::keeps_time;
 use super::source;
 use super::{Known, Sight};
 use crate::account::{GenerationId, Identity, Print};
@@ -401,10 +402,12 @@ impl Files {
     ) -> Option<(u64, Checksums)> {
         let slot = self.slots[index].as_ref()?;
         let before = before.and_then(|id| self.generations.get(&id))?;
-        let rotated = self
-            .siblings(slot)
-            .iter()
-            .any(|sibling| sibling.stat.node == before.node);
+        let rotated = self.siblings(slot).iter().any(|sibling| {
+            // Compressed at once, it has another inode, and its time still.
+            let is_packed = sibling.packing.is_some();
+            let packed_from = |plain| is_packed && keeps_time(plain, sibling.stat.modified);
+            sibling.stat.node == before.node || packed_from(before.modified)
+        });
         // What was not read yet is read through the old file, and has to be in the new one.
         let holds_the_rest =
             before.is_drained() || before.file().is_some_and(|old| is_prefix_of(old, file));
@@ -439,7 +442,16 @@ impl Files {
                 let still_there = other
                     .and_then(|slot| Stat::at(&slot.path).ok())
                     .is_some_and(|there| there.node == stat.node);
-                if still_there {
+                // Rotation is most likely to make copies of the name that others stood at before, or that the other one is a link to.
+                let this = self.slots[index].as_ref();
+                let stays = match (other, this) {
+                    (Some(other), Some(this)) => {
+                        let is_first = this.has_history() && !other.has_history();
+                        !is_first && !leads_to(&other.path, &this.path)
+                    }
+                    _ => true,
+                };
+                if still_there && stays {
                     if let Some(Some(slot)) = self.slots.get_mut(index) {
                         slot.alias = true;
                         slot.last = None;
@@ -624,6 +636,15 @@ impl Files {
             });
         }
     }
+}
+
+/// Whether a path is a symbolic link to this other path.
+fn leads_to(link: &Path, path: &Path) -> bool {
+    let target = std::fs::read_link(link);
+    target.is_ok_and(|target| {
+        link.parent()
+            .is_some_and(|folder| folder.join(target) == path)
+    })
 }
 
 /// Where to begin to read.

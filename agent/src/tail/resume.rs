@@ -289,6 +289,17 @@ impl Files {
             return Some(index);
         }
         let set = self.sets.iter().position(|set| set.name == known.set)?;
+        // What a link led to has a name of its own; rotated since, it stands beside the link.
+        let node = (known.identity.device, known.identity.inode);
+        let stands_beside = |slot: &Slot| {
+            slot.set == set && self.siblings(slot).iter().any(|s| s.stat.node == node)
+        };
+        let beside = |slot: &Option<Box<Slot>>| slot.as_deref().is_some_and(stands_beside);
+        if bases.is_empty()
+            && let Some(index) = self.slots.iter().position(beside)
+        {
+            return Some(index);
+        }
         let patterns = &self.sets[set].patterns;
         let meant = |path: &&PathBuf| patterns.is_match(path);
         // What no pattern means shares a place with the other copies in its folder.
@@ -392,7 +403,8 @@ impl Files {
             let at = at.map(|(at, _)| at);
             came_between(newest, at, known.len() == 1, &places)
         });
-        let unread = self.unread_of(index, &places, &unread, now);
+        let own = newest.map(|(newest, _)| newest);
+        let unread = self.unread_of(index, &places, &unread, own, now);
         unread.map(|unread| Search {
             places,
             found,
@@ -452,6 +464,9 @@ impl Files {
         for at in by_age(&found) {
             let known = &known[at];
             match found[at] {
+                Some((place, _)) if is_shorter(&places[place], known) => {
+                    self.resume_cut(index, known, &places[place], now);
+                }
                 Some((place, likeness)) if likeness.is_by_content() => {
                     let (place, copy) = (&places[place], copies[at].take());
                     match place.sibling {
@@ -472,9 +487,34 @@ impl Files {
         for unread in unread {
             self.adopt_opened(index, unread, now);
         }
+        self.note_copy(index, &places);
         self.forget_unpacked(index);
         self.set_baseline(index);
         self.due.push(index);
+    }
+
+    /// The newest copy may be one of what stands at the path, made for a truncation that is still to come. Then it is that generation's, even
+    /// if more than it holds was read by then.
+    fn note_copy(&mut self, index: usize, places: &[Place]) {
+        let Some([newest, own]) = places.last_chunk::<2>() else {
+            return;
+        };
+        let may_be = own.sibling.is_none()
+            && !newest.taken
+            && newest.stat.size > 0
+            && newest.stat.size <= own.stat.size;
+        let live = self.slots[index].as_ref().and_then(|slot| slot.current);
+        let live = live
+            .filter(|_| may_be)
+            .filter(|&id| self.ensure_open(id).is_ok());
+        let live = live.and_then(|id| self.generations.get(&id)?.file());
+        let Some((live, sibling)) = live.zip(newest.sibling.as_ref()) else {
+            return;
+        };
+        let copied = sibling.is_plain_copy_of(live).then_some(newest.stat.node);
+        if let Some(Some(slot)) = self.slots.get_mut(index) {
+            slot.copied = copied;
+        }
     }
 
     /// Tries again to take up a slot, after a compressed copy has been looked through.
@@ -648,6 +688,29 @@ impl Files {
         }
     }
 
+    /// A known generation ends in what is left of its file, or of one in its place: what was seen behind that is gone, and what is written
+    /// there from now on is another's.
+    fn resume_cut(&mut self, index: usize, known: &Known, place: &Place, now: Duration) {
+        let opened = source::open(&place.path, self.links_of(index));
+        let copy = opened.ok().map(|file| Copy {
+            path: place.path.clone(),
+            node: place.stat.node,
+            file,
+            content: Content::Plain(place.stat.size),
+        });
+        self.resume_in_copy(index, known, &place.path, copy, now);
+        if let Some(Some(slot)) = self.slots.get_mut(index) {
+            slot.remember(Past {
+                node: place.stat.node,
+                born_ns: place.closer().born_ns,
+                head: known.identity.head,
+                sums: Checksums::remembered(&known.print, known.settled_to),
+                size: place.stat.size,
+                modified: place.stat.modified,
+            });
+        }
+    }
+
     /// A rotated copy of which all is known.
     fn open_copy(&mut self, index: usize, sibling: &Sibling, now: Duration) -> Option<Copy> {
         let (path, file, stat) = self.open_wherever(index, sibling, now).ok()?;
@@ -731,6 +794,7 @@ impl Files {
         index: usize,
         places: &[Place],
         unread: &[usize],
+        newest: Option<&Known>,
         now: Duration,
     ) -> Soon<Vec<Opened>> {
         let own_path = self.slots[index].as_ref().map(|slot| slot.path.clone());
@@ -742,9 +806,12 @@ impl Files {
             let Some(sibling) = place.sibling.as_ref().filter(|_| !place.taken) else {
                 continue;
             };
-            if live
-                .as_ref()
-                .is_some_and(|live| sibling.is_plain_copy_of(live))
+            // A file that was there before is no copy in the making, though it may be as empty as one.
+            let is_new = !newest.is_some_and(|newest| is_file_of(place, newest));
+            if is_new
+                && live
+                    .as_ref()
+                    .is_some_and(|live| sibling.is_plain_copy_of(live))
             {
                 continue;
             }
@@ -774,6 +841,21 @@ fn by_age(found: &[Option<(usize, Likeness)>]) -> Vec<usize> {
         .collect()
 }
 
+/// Whether a place is the very file of a known generation, whatever it holds by now. Pure.
+fn is_file_of(place: &Place, known: &Known) -> bool {
+    place.packing().is_none()
+        && place.stat.node == (known.identity.device, known.identity.inode)
+        && known.print.born_ns.is_none_or(|then| {
+            let now = place.closer().born_ns;
+            now.is_none_or(|now| now == then)
+        })
+}
+
+/// Whether a slot's own file ends before what was seen of the generation that it is. Pure.
+fn is_shorter(place: &Place, known: &Known) -> bool {
+    place.sibling.is_none() && place.stat.size < known.seen
+}
+
 /// Whether nothing was ever read of it. Its head may be known later than what was read.
 fn nothing_known(known: &Known) -> bool {
     known.identity.head.bytes == 0 && known.print.marks.is_empty()
@@ -792,21 +874,37 @@ fn came_between(newest: &Known, at: Option<usize>, alone: bool, places: &[Place]
         .iter()
         .enumerate()
         .rposition(|(n, place)| place.taken && !(was_empty && at == Some(n)));
-    let in_place = places
-        .get(own)
-        .is_some_and(|place| place.stat.node == (newest.identity.device, newest.identity.inode));
+    let is_its_file = |place: &Place| is_file_of(place, newest);
+    let in_place = places.get(own).is_some_and(is_its_file);
+    // Truncated, and moved away since: what it holds now came after all that is known, and so did what is newer.
+    let moved_at = rotated.iter().rposition(is_its_file);
     let newest_rotated = others.or(at.filter(|&at| at < own));
     let since = |last_ms: i64| {
         let later = |&n: &usize| rotated[n].modified_ns() / 1_000_000 > last_ms;
-        (0..own).filter(later).collect()
+        (0..own).filter(later).collect::<Vec<usize>>()
     };
     match (at, newest_rotated) {
         // The path may have held other content since it was found empty. If a rotated one is known but is not here,
         // what is here is more likely that one.
         (Some(_), None) if was_empty && alone => newest.last_ms.map_or_else(Vec::new, since),
-        // Without a rotated one to compare with, what stands beside the live file was read before.
-        (Some(_), None) => Vec::new(),
+        // Without a rotated one to compare with, what stands beside the live file was read before; unless it was written since, by whoever a
+        // link led to meanwhile.
+        (Some(_), None) => match newest.last_ms {
+            Some(last_ms) if !was_empty => {
+                let is_since = |&n: &usize| {
+                    let place = &rotated[n];
+                    place.packing().is_none() && place.modified_ns() / 1_000_000 > last_ms
+                };
+                (0..own).filter(is_since).collect()
+            }
+            _ => Vec::new(),
+        },
         (_, Some(rotated_at)) => (rotated_at + 1..own).collect(),
+        (None, None) if let Some(moved_at) = moved_at => {
+            let before = newest.last_ms.map_or_else(Vec::new, since);
+            let before = before.into_iter().filter(|&at| at < moved_at);
+            before.chain(moved_at..own).collect()
+        }
         // Truncated where it stands, without a copy of what was read: that was made since, and of what came after.
         (None, None) if in_place => newest.last_ms.map_or_else(Vec::new, since),
         (None, None) => match newest.last_ms {

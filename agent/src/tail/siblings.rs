@@ -434,13 +434,13 @@ fn leave_the_plain(found: &mut Vec<Sibling>) {
     found.retain(|sibling| sibling.packing.is_none() || !plain.contains(&sibling.rank));
 }
 
-/// Whether a file that was found to be a copy in the making ends before what was read of the generation since then.
+/// Whether a file that was found to be a copy in the making ends before what was read, or seen, of the generation since then.
 pub(super) fn may_lack_the_end(copy: &File, generation: &Generation) -> bool {
     let Ok(stat) = Stat::of_open(copy) else {
         return false;
     };
     // An empty one may be anybody's.
-    if stat.size == 0 || stat.size >= generation.read_to() {
+    if stat.size == 0 || stat.size >= generation.read_to().max(generation.size) {
         return false;
     }
     // What is too short to be compared was compared with the file itself when it appeared.

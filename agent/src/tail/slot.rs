@@ -144,6 +144,11 @@ impl Slot {
         self.begun.1 <= BEGUN_PER_SECOND_MAX
     }
 
+    /// Whether anything stood at its path before what stands there now.
+    pub(super) fn has_history(&self) -> bool {
+        !self.detached.is_empty() || !self.past.is_empty()
+    }
+
     pub(super) fn is_idle(&self) -> bool {
         self.current.is_none() && self.detached.is_empty()
     }
@@ -168,7 +173,7 @@ fn was_there(baseline: &BTreeMap<u64, Stood>, sibling: &Sibling) -> bool {
 
 /// Whether the time of a compressed copy is that of the file it was made of. gzip keeps all of it; what sets it by older calls keeps
 /// microseconds, or seconds.
-fn keeps_time(plain: FileTime, packed: FileTime) -> bool {
+pub(super) fn keeps_time(plain: FileTime, packed: FileTime) -> bool {
     let grain = match packed.1 {
         0 => 1_000_000_000,
         nanoseconds if nanoseconds % 1000 == 0 => 1000,

@@ -201,6 +201,7 @@ impl Files {
             .iter()
             .map(|sibling| slot.copied == Some(sibling.stat.node) || !slot.was_there(sibling))
             .collect();
+        let copied = slot.copied;
         let mut short = None;
         for (sibling, &is_new) in siblings.iter().zip(&made_just_now).rev() {
             if sibling.packing.is_some() {
@@ -224,7 +225,10 @@ impl Files {
             if generation.is_whole_in(agreement, stat.size) {
                 return Soon::Now(Some(copy));
             }
-            if agreement.fits() && is_new && stat.size < generation.read_to() && short.is_none() {
+            let is_short = agreement.fits() && is_new && stat.size < generation.read_to();
+            // What was found to be a copy of the file itself may hold too little for more than that.
+            let is_noted = || copied == Some(stat.node) && may_lack_the_end(&copy.file, generation);
+            if short.is_none() && (is_short || is_noted()) {
                 short = Some(copy);
             }
         }

@@ -33,6 +33,10 @@ pub(crate) struct Line {
     pub(crate) optional: bool,
     /// Nobody wrote it, but nobody can tell.
     pub(crate) imagined: bool,
+    /// It stood nowhere any more when the agent ended.
+    pub(crate) adrift: bool,
+    /// It stands in a copy that nobody can know as one of a file that is gone: it may be called lost there.
+    pub(crate) recounted: bool,
 }
 
 impl Line {
@@ -68,6 +72,8 @@ impl Books {
             excused: false,
             optional: false,
             imagined: false,
+            adrift: false,
+            recounted: false,
         });
         self.lines.len() - 1
     }
@@ -111,6 +117,13 @@ impl Books {
         }
     }
 
+    /// What the agent saw of these lines it may have forgotten: they need not stand in the account.
+    pub(crate) fn unsee(&mut self, lines: &[LineId]) {
+        for &id in lines {
+            self.lines[id].seen = false;
+        }
+    }
+
     /// The agent looked at everything: what it has seen and is gone, it has noticed to be gone.
     pub(crate) fn looked(&mut self) {
         for line in &mut self.lines {
@@ -123,6 +136,14 @@ impl Books {
     pub(crate) fn forget(&mut self, power: bool) {
         for line in &mut self.lines {
             line.seen &= line.counted && !power;
+            line.adrift |= line.excused;
+        }
+    }
+
+    /// These may be called lost although they arrive.
+    pub(crate) fn recount(&mut self, lines: &[LineId]) {
+        for &id in lines {
+            self.lines[id].recounted = true;
         }
     }
 

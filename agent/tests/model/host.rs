@@ -51,8 +51,14 @@ struct Body {
     known: bool,
     /// The agent looked at it at the log's path.
     met: bool,
+    /// It was written by a clock that was set back, and nobody looked since.
+    behind: bool,
+    /// It went out of the log's path by a clock that was set back, and nobody looked since.
+    left: bool,
     /// What was kept of it when it was cut, until somebody looked. If it grows before, nobody can tell where it was cut.
     cut: Vec<LineId>,
+    /// What was in it when no name led to it any more and no agent had it open.
+    stranded: Vec<LineId>,
     /// What was rewritten with the same bytes under the eyes of the agent, until it looked. If it ends before, the next one can't tell.
     untold: Vec<LineId>,
 }
@@ -109,6 +115,12 @@ pub(crate) struct Host {
     /// The agent may hold all of them open.
     pub(crate) all_are_open: bool,
     root: PathBuf,
+    /// What the host's clock showed at most while the agent was running.
+    latest_ms: i64,
+    /// So long are holes at most that writers with an offset of their own left: unread, they are bytes like others.
+    pub(crate) hole_bytes: u64,
+    /// What stands in short copies that were made since the agent last looked.
+    copied: Vec<LineId>,
     logs: Vec<Log>,
     bodies: Vec<Body>,
     serial: u64,
@@ -125,6 +137,9 @@ impl Host {
             agent_runs: false,
             all_are_open: true,
             root: root.to_owned(),
+            latest_ms: BASE_MS,
+            hole_bytes: 0,
+            copied: Vec::new(),
             logs: Vec::new(),
             bodies: Vec::new(),
             serial: 0,
@@ -161,6 +176,14 @@ impl Host {
             }
         }
         host
+    }
+
+    /// So late it is.
+    pub(crate) fn at(&mut self, unix_ms: i64, true_ms: i64) {
+        (self.unix_ms, self.true_ms) = (unix_ms, true_ms);
+        if self.agent_runs {
+            self.latest_ms = self.latest_ms.max(unix_ms);
+        }
     }
 
     /// What the log's program writes through.
@@ -243,6 +266,7 @@ impl Host {
         let file = open(&of.target, of.manners.own_offset);
         let file = Some(file);
         let old = std::mem::replace(&mut of.main, Handle { file, body });
+        let unseen = !self.bodies[old.body].open;
         of.late.extend(old.file.is_some().then_some(old));
         if of.late.len() > LATE_MAX {
             of.late.remove(0);
@@ -250,6 +274,18 @@ impl Host {
         of.live = Some(body);
         self.touch(log);
         self.begin(log);
+        if unseen {
+            // All that the agent knows of what stood here may be a banner, too: then it is taken for that, as guarantees.md says.
+            self.excuse_banner(log);
+        }
+    }
+
+    /// Nobody can tell the banner of what stands at the log's path from the one before.
+    fn excuse_banner(&mut self, log: usize) {
+        if self.logs[log].manners.banner {
+            let lines = &self.bodies[self.logs[log].main.body].lines;
+            self.books.excuse(&lines[..lines.len().min(1)]);
+        }
     }
 
     /// The banner, if there is to be one.
@@ -310,6 +346,10 @@ impl Host {
         let Some(&last) = self.bodies[body].lines.last() else {
             return;
         };
+        // A banner is what a file begins with: nobody writes it twice.
+        if self.logs[log].manners.banner && self.books.lines[last].key == banner(log) {
+            return;
+        }
         let key = self.books.lines[last].key.clone();
         writeln!(self.main(log), "{}", key.0).unwrap();
         self.note(log, body, key);
@@ -361,11 +401,13 @@ impl Host {
             let lines = &self.bodies[live].lines;
             self.books.seen(lines);
         }
-        for body in &self.bodies {
+        for body in &mut self.bodies {
+            (body.left, body.behind) = (false, false);
             if body.open {
                 self.books.seen(&body.lines);
             }
         }
+        self.copied.clear();
         self.books.looked();
     }
 
@@ -373,11 +415,21 @@ impl Host {
     pub(crate) fn agent_ends(&mut self, power: bool) {
         self.agent_runs = false;
         self.books.forget(power);
+        // Of what was seen and not read, nothing can be compared with a copy that ends before that.
+        let copied = std::mem::take(&mut self.copied);
+        self.books.recount(&copied);
         for body in 0..self.bodies.len() {
             self.bodies[body].open = false;
             let untold = std::mem::take(&mut self.bodies[body].untold);
             self.books.excuse(&untold);
+            if std::mem::take(&mut self.bodies[body].left) {
+                self.books.excuse(&self.bodies[body].lines);
+            }
             if !self.bodies[body].is_readable() {
+                let mut former = self.logs.iter().flat_map(|log| &log.former);
+                if former.any(|(_, former)| *former == body) {
+                    self.strand(body);
+                }
                 self.clear(body);
             }
         }
@@ -393,6 +445,8 @@ impl Host {
     fn touch(&mut self, log: usize) {
         let unix_ms = self.unix_ms;
         stamp(self.main(log), unix_ms);
+        let body = self.logs[log].main.body;
+        self.bodies[body].behind |= unix_ms < self.latest_ms;
     }
 
     /// What the log's path is called with a number after it.

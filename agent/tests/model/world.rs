@@ -1,7 +1,6 @@
 //! The simulated world: an engine, its ledger on a disk that forgets, a service, and a clock that only actions move.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use baker_agent::aws::FailureKind;
@@ -77,7 +76,6 @@ impl Default for Setting {
 struct Life {
     engine: Engine,
     store: Store,
-    rung: Arc<AtomicBool>,
     answers: Vec<OnItsWay>,
     /// Answers to the question for the time: when they come, and what they tell.
     asked: Vec<(Duration, Option<Told>)>,
@@ -175,7 +173,7 @@ impl World {
         for file in &mut settings.files {
             file.rules.hold = setting.hold;
         }
-        // Time is made up here, and rings come in real time: so each poll looks at everything.
+        // Birth times and those of folders are real all the same: so each poll looks at everything.
         settings.limits.sweep = Duration::from_secs(1);
         let described = Described {
             instance_id: "i-model".into(),
@@ -232,22 +230,20 @@ impl World {
             "a crash damaged the ledger: {:?}",
             opened.how
         );
-        let rung = Arc::new(AtomicBool::new(false));
-        let bell = Arc::clone(&rung);
         let mut engine = Engine::open(
             &self.settings,
             Arc::clone(&self.described),
             opened.state,
             self.now,
-            Arc::new(move || bell.store(true, Ordering::Relaxed)),
+            Arc::new(|| {}),
         )
         .unwrap();
         engine.await_time();
+        engine.ask_for_rings().unwrap();
         self.host.agent_runs = true;
         self.life = Some(Life {
             engine,
             store: opened.store,
-            rung,
             answers: Vec::new(),
             asked: Vec::new(),
         });
@@ -297,8 +293,7 @@ impl World {
         let true_ms = BASE_MS + i64::try_from(monotonic.as_millis()).unwrap();
         let unix_ms = true_ms + self.jump_ms;
         self.now = Now { monotonic, unix_ms };
-        self.host.unix_ms = unix_ms;
-        self.host.true_ms = true_ms;
+        self.host.at(unix_ms, true_ms);
     }
 
     /// The host's clock is off by so much more.
@@ -347,7 +342,6 @@ impl World {
         let Some(life) = &mut self.life else {
             return Ok(taken.unwrap_or(Duration::MAX));
         };
-        life.rung.store(false, Ordering::Relaxed);
         let due: Vec<OnItsWay> = life
             .answers
             .extract_if(.., |answer| answer.due <= now.monotonic)

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::time::Duration;
 
 use super::desk::Desk;
@@ -432,4 +432,55 @@ fn a_writer_that_does_not_append_is_read_once_through_several_rotations() {
 
 fn lines(numbers: std::ops::Range<usize>) -> String {
     numbers.map(|number| format!("line {number}\n")).collect()
+}
+
+/// The path is a link, what it leads to is replaced, and another link to the path is made: rotation goes on by the first name.
+#[test]
+fn a_copy_of_a_file_with_a_second_name_that_is_new_is_not_read() {
+    let mut desk = Desk::new(&["a*.log"]);
+    let target = desk.path("target");
+    fs::write(&target, "one\n").unwrap();
+    symlink(&target, desk.path("a.log")).unwrap();
+    desk.settle();
+    fs::write(desk.path("next"), "two\n").unwrap();
+    desk.rename("next", "target");
+    // Found in the folder before the path is looked at again.
+    symlink(desk.path("a.log"), desk.path("a-alias.log")).unwrap();
+    desk.await_news();
+    desk.now += Duration::from_millis(10);
+    desk.look();
+    desk.settle();
+    desk.copy("a.log", "a.log.1");
+    desk.truncate("target", 0);
+    desk.settle();
+    assert_eq!(desk.all_text(), "one\ntwo\n");
+}
+
+#[test]
+fn a_copy_of_a_file_with_another_link_to_it_is_not_read() {
+    let mut desk = Desk::new(&["b.log", "a.log"]);
+    desk.append("b.log", "one\n");
+    symlink(desk.path("b.log"), desk.path("a.log")).unwrap();
+    desk.settle();
+    copytruncate(&desk, "b.log");
+    desk.settle();
+    assert_eq!(desk.all_text(), "one\n");
+}
+
+/// The service takes nothing, so nothing is read; and what is known of the beginning reaches beyond the copy.
+#[test]
+fn a_copy_of_what_was_not_read_yet_is_known_when_more_was_seen_since() {
+    let mut desk = Desk::new(&["a.log"]);
+    desk.append("a.log", "");
+    desk.settle();
+    desk.append("a.log", "one\n");
+    desk.look_later();
+    desk.copy("a.log", "a.log.1");
+    desk.look_later();
+    desk.append("a.log", "in neither\n");
+    desk.look_later();
+    desk.truncate("a.log", 0);
+    desk.settle();
+    assert_eq!(desk.all_text(), "one\n");
+    assert_eq!(desk.lost_bytes(), "in neither\n".len() as u64);
 }

@@ -459,3 +459,17 @@ fn what_was_added_to_a_rotated_file_since_the_look_is_told() {
     assert!(!desk.files.have_older_grown(new));
     assert_eq!(desk.texts(), ["one\nlate\n", ""]);
 }
+
+/// Rotated and compressed between two looks, with nothing in it but what the next one begins with, too.
+#[test]
+fn a_banner_that_was_rotated_and_compressed_at_once_is_not_the_next_ones() {
+    let mut desk = Desk::new(&["a.log"]);
+    let banner = format!("{}\n", "=".repeat(1500));
+    desk.append("a.log", &banner);
+    desk.settle();
+    desk.rename("a.log", "a.log.1");
+    desk.append("a.log", &banner);
+    desk.compress("a.log.1");
+    desk.settle();
+    assert_eq!(desk.all_text(), banner.repeat(2));
+}

@@ -1,7 +1,9 @@
 //! What happened while nobody looked.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::Write as _;
+use std::os::unix::fs::symlink;
+use std::time::{Duration, UNIX_EPOCH};
 
 use super::desk::{Desk, limits};
 use crate::account::Lost;
@@ -262,7 +264,7 @@ fn a_short_file_that_was_made_anew_with_the_same_text_is_read_again() {
         desk.append("a.log", "backup ok\n");
         desk.settle();
         let known = desk.known();
-        std::thread::sleep(std::time::Duration::from_millis(20));
+        std::thread::sleep(Duration::from_millis(20));
         match how {
             "in place" => fs::write(desk.path("a.log"), "backup ok\n").unwrap(),
             "in another" => {
@@ -314,7 +316,7 @@ fn a_restored_backup_is_not_read_again() {
     let modified = fs::metadata(desk.path("a.log")).unwrap().modified();
     let known = desk.known();
     desk.append("restored", "one\n");
-    let restored = fs::File::options()
+    let restored = File::options()
         .append(true)
         .open(desk.path("restored"))
         .unwrap();
@@ -346,7 +348,7 @@ fn other_files_are_read_while_a_large_compressed_copy_is_looked_through() {
     desk.restart_with(known);
     desk.look_later();
     assert!(desk.files.is_searching());
-    assert_eq!(desk.files.next_look(), std::time::Duration::ZERO);
+    assert_eq!(desk.files.next_look(), Duration::ZERO);
     let ids: Vec<_> = desk.seen.keys().copied().collect();
     for id in ids {
         desk.read(id);
@@ -530,4 +532,172 @@ fn a_start_looks_through_no_copy_that_is_older_than_the_one_that_it_finds() {
     desk.settle();
     assert_eq!(desk.texts().concat(), "two\n");
     assert_eq!(desk.lost_bytes(), 0);
+}
+
+/// Whoever held it when it was truncated and moved away writes on in it. Its time says nothing: it is what was known.
+#[test]
+fn a_file_that_was_truncated_and_then_rotated_while_away_is_followed() {
+    let mut desk = Desk::new(&["a.log"]);
+    desk.append("a.log", "one\n");
+    desk.settle();
+    let mut known = desk.known();
+    known[0].last_ms = Some(i64::MAX);
+    let mut late = desk.writer("a.log");
+    desk.truncate("a.log", 0);
+    desk.rename("a.log", "a.log.1");
+    desk.append("a.log", "two\n");
+    desk.restart_with(known);
+    desk.settle();
+    writeln!(late, "late").unwrap();
+    desk.settle();
+    let mut texts = desk.texts();
+    texts.sort_unstable();
+    assert_eq!(texts.concat(), "late\ntwo\n");
+}
+
+/// Seen, not read, and cut away while the agent is stopped: that is lost, and what is written there afterwards is read.
+#[test]
+fn what_was_seen_and_cut_away_while_away_is_lost_to_the_byte() {
+    let mut desk = Desk::new(&["a.log"]);
+    let read = lines(400);
+    desk.append("a.log", &read);
+    desk.settle();
+    desk.append("a.log", "seen, not read\n");
+    desk.now += Duration::from_secs(1);
+    desk.look();
+    let known = desk.known();
+    desk.truncate("a.log", read.len() as u64);
+    desk.restart_with(known);
+    desk.settle();
+    assert_eq!(desk.lost_bytes(), "seen, not read\n".len() as u64);
+    desk.append("a.log", "more\n");
+    desk.settle();
+    assert_eq!(desk.texts().concat(), "more\n");
+    desk.restart();
+    desk.append("a.log", "and more\n");
+    desk.settle();
+    assert_eq!(desk.texts().concat(), "and more\n");
+}
+
+/// A restart between a copy and the truncation: more may be read before that than the copy holds.
+#[test]
+fn a_copy_that_is_made_during_a_restart_is_no_news_when_the_file_is_truncated() {
+    let mut desk = Desk::new(&["a.log"]);
+    desk.append("a.log", "one\n");
+    desk.settle();
+    desk.rename("a.log", "a.log.1");
+    desk.append("a.log", "two\n");
+    desk.settle();
+    let known = desk.known();
+    desk.rename("a.log.1", "a.log.2");
+    desk.copy("a.log", "a.log.1");
+    desk.append("a.log", "three\n");
+    desk.restart_with(known);
+    desk.settle();
+    desk.truncate("a.log", 0);
+    desk.settle();
+    desk.append("a.log", "four\n");
+    desk.settle();
+    assert_eq!(desk.texts().concat(), "three\nfour\n");
+}
+
+/// The path is a link. What it led to has a name that leads nowhere, and is rotated beside the link.
+#[test]
+fn what_a_link_led_to_is_found_when_it_was_rotated_while_away() {
+    let mut desk = Desk::new(&["a.log"]);
+    desk.append("target-1", "one\n");
+    symlink(desk.path("target-1"), desk.path("a.log")).unwrap();
+    desk.settle();
+    desk.append("target-2", "two\n");
+    desk.delete("a.log");
+    symlink(desk.path("target-2"), desk.path("a.log")).unwrap();
+    desk.settle();
+    let known = desk.known();
+    desk.rename("target-1", "a.log.1");
+    desk.append("a.log.1", "late\n");
+    desk.restart_with(known);
+    desk.settle();
+    assert_eq!(desk.texts().concat(), "late\n");
+    assert_eq!(desk.lost_bytes(), 0);
+}
+
+/// The path is a link. It led elsewhere for a while, and what it led to was rotated.
+#[test]
+fn what_a_link_led_to_in_between_is_found_beside_it() {
+    let mut desk = Desk::new(&["a.log"]);
+    desk.append("target-1", "one\n");
+    desk.append("a.log.1", "from before\n");
+    symlink(desk.path("target-1"), desk.path("a.log")).unwrap();
+    desk.settle();
+    let mut known = desk.known();
+    let before = fs::metadata(desk.path("a.log.1"))
+        .unwrap()
+        .modified()
+        .unwrap();
+    let before = before.duration_since(UNIX_EPOCH).unwrap();
+    known[0].last_ms = Some(before.as_millis() as i64 + 1_000);
+    desk.rename("a.log.1", "a.log.2");
+    desk.append("a.log.1", "two\n");
+    let two = File::options()
+        .append(true)
+        .open(desk.path("a.log.1"))
+        .unwrap();
+    two.set_modified(UNIX_EPOCH + before + Duration::from_secs(2))
+        .unwrap();
+    desk.restart_with(known);
+    desk.settle();
+    assert_eq!(desk.texts().concat(), "two\n");
+}
+
+/// The same, and nothing was read yet: the known beginning reaches beyond the copy by then.
+#[test]
+fn a_copy_that_is_made_during_a_restart_is_read_if_nothing_was_read_before() {
+    let mut desk = Desk::new(&["a.log"]);
+    desk.append("a.log", "");
+    desk.settle();
+    desk.append("a.log", "one");
+    desk.look_later();
+    let known = desk.known();
+    desk.append("a.log", " and so on\n");
+    desk.copy("a.log", "a.log.1");
+    desk.append("a.log", "in neither\n");
+    desk.restart_with(known);
+    desk.look_later();
+    desk.truncate("a.log", 0);
+    desk.settle();
+    assert_eq!(desk.texts().concat(), "one and so on\n");
+    assert_eq!(desk.lost_bytes(), "in neither\n".len() as u64);
+}
+
+/// An empty copy that was compressed holds nothing to compare. What is older was read.
+#[test]
+fn an_empty_log_that_was_rotated_and_compressed_makes_nothing_look_new() {
+    let mut desk = Desk::new(&["a.log"]);
+    desk.append("a.log", "one\n");
+    desk.settle();
+    desk.copy("a.log", "a.log.1");
+    desk.truncate("a.log", 0);
+    desk.rename("a.log.1", "a.log.2");
+    desk.rename("a.log", "a.log.1");
+    desk.append("a.log", "");
+    desk.compress("a.log.1");
+    desk.settle();
+    assert_eq!(desk.all_text(), "one\n");
+    let mut known = desk.known();
+    let ended: Vec<_> = known
+        .iter()
+        .filter(|known| desk.seen[&known.id].ended.is_some())
+        .map(|known| known.id)
+        .collect();
+    for id in ended {
+        if desk.files.forget(id) {
+            known.retain(|known| known.id != id);
+        }
+    }
+    for known in &mut known {
+        known.last_ms = Some(0);
+    }
+    desk.restart_with(known);
+    desk.settle();
+    assert_eq!(desk.texts().concat(), "");
 }

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::PathBuf;
 
-use super::{Host, open, stamp};
+use super::{Body, Host, open, stamp};
 use crate::books::{Key, LineId};
 
 /// How something is made anew.
@@ -29,6 +29,8 @@ pub(crate) enum Size {
 
 /// What differs in less than this at its end, and is shorter than what stood there before, is taken for cut.
 const TAKEN_FOR_CUT: u64 = 512;
+/// What begins alike for so long is known by that alone as long as nothing was read of it.
+pub(super) const HEAD_BYTES: usize = 1024;
 
 impl Host {
     /// A second name that no pattern means, or its end.
@@ -83,10 +85,25 @@ impl Host {
                 self.logs[log].live = Some(body);
                 self.logs[log].main.body = body;
                 self.logs[log].main.file = Some(open(&target, false));
+                // What an agent forgot that was killed since is read again.
+                let stranded = std::mem::take(&mut self.bodies[body].stranded);
+                self.books.imagine(&stranded);
             }
         }
-        // No name leads to what stood there before: it is read to its end if the agent has it open.
+        // No name leads to what stood there before: it is read to its end if the agent has it open. Else it is lost, until the link leads back.
+        if !self.bodies[old].open {
+            self.strand(old);
+        }
         self.unname(old);
+    }
+
+    /// No name leads to a file that the agent has not open: what is in it may be called lost, and is there all the same if a link leads back.
+    pub(super) fn strand(&mut self, body: usize) {
+        let Body {
+            lines, stranded, ..
+        } = &mut self.bodies[body];
+        self.books.recount(lines);
+        stranded.extend(lines.iter());
     }
 
     /// Only its times or its mode change.
@@ -136,7 +153,7 @@ impl Host {
             .map_or(0, |live| self.bodies[live].lines.len())
     }
 
-    fn bytes_of(&self, lines: &[LineId]) -> u64 {
+    pub(super) fn bytes_of(&self, lines: &[LineId]) -> u64 {
         lines.iter().map(|&id| self.books.lines[id].bytes()).sum()
     }
 
@@ -213,6 +230,7 @@ impl Host {
         };
         let manners = self.logs[log].manners;
         let old = fs::read(&self.logs[log].path).unwrap();
+        let before = self.bodies[live].lines.clone();
         self.clear(live);
         let mut bytes = Vec::new();
         if manners.banner && count > 0 {
@@ -231,7 +249,11 @@ impl Host {
             writeln!(bytes, "{}", key.0).unwrap();
             self.note(log, live, key);
         }
-        self.tell_apart(live, &old, &bytes);
+        self.tell_apart(log, live, &old, &bytes);
+        if bytes.len() >= old.len() && begin_alike(&old, &bytes) {
+            // If nothing of it was read yet, nobody knows that it was other content: guarantees.md lists that limit.
+            self.books.unsee(&before);
+        }
         let mut file = File::create(&self.logs[log].path).unwrap();
         file.write_all(&bytes).unwrap();
         stamp(&file, self.unix_ms);
@@ -246,14 +268,14 @@ impl Host {
     /// If all of it stood there before, it may have been touched while nobody looked. If both begin alike, it may have been
     /// cut there, or have grown from there. A shorter one that differs in its last few bytes alone is taken for cut, too:
     /// guarantees.md lists that limit.
-    fn tell_apart(&mut self, body: usize, old: &[u8], new: &[u8]) {
+    fn tell_apart(&mut self, log: usize, body: usize, old: &[u8], new: &[u8]) {
         let lines = self.bodies[body].lines.clone();
-        if old == new && self.agent_runs {
+        // What is written through a link does not ring at its path.
+        if old == new && self.agent_runs && !self.logs[log].manners.linked {
             self.bodies[body].untold = lines;
             return;
         }
-        let alike = old.iter().zip(new).take_while(|(old, new)| old == new);
-        let mut left = alike.count() as u64;
+        let mut left = alike(old, new) as u64;
         if new.len() < old.len() && new.len() as u64 - left < TAKEN_FOR_CUT {
             left = new.len() as u64;
         }
@@ -316,11 +338,22 @@ impl Host {
         self.books.hold(&[id]);
         self.bodies[body].lines.push(id);
         if how == Made::InPlace {
-            self.tell_apart(body, &before, bytes.as_bytes());
+            self.tell_apart(log, body, &before, bytes.as_bytes());
         }
         self.reopen_at(log, body);
         if how == Made::Renamed {
             self.unname(old);
         }
     }
+}
+
+/// How many bytes are the same at the beginning of both.
+fn alike(old: &[u8], new: &[u8]) -> usize {
+    let alike = old.iter().zip(new).take_while(|(old, new)| old == new);
+    alike.count()
+}
+
+/// Whether a fingerprint of the beginning does not tell them apart.
+fn begin_alike(old: &[u8], new: &[u8]) -> bool {
+    alike(old, new) >= HEAD_BYTES.min(old.len())
 }

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use super::{Copy, Host, KEPT, stamp};
+use super::edits::HEAD_BYTES;
+use super::{Body, Copy, Host, KEPT, stamp};
 
 impl Host {
     /// logrotate's `create`: older copies move up, the file becomes `.1`, and a new one is made.
@@ -41,6 +42,7 @@ impl Host {
         let Some(live) = self.logs[log].live.take() else {
             return;
         };
+        self.leaves(log, live);
         let path = self.numbered(log, 1);
         fs::hard_link(&self.logs[log].path, &path).unwrap();
         let packed = false;
@@ -52,6 +54,23 @@ impl Host {
         self.create(log);
     }
 
+    /// A file goes out of the log's path. If it holds the banner alone and nobody looked at it there, it is like a copy of what was read
+    /// before, as it is made before the first lines come: guarantees.md lists that limit.
+    fn leaves(&mut self, log: usize, body: usize) {
+        let Body { lines, open, .. } = &self.bodies[body];
+        if let ([banner], false) = (&lines[..], open)
+            && self.logs[log].manners.banner
+        {
+            self.books.excuse(&[*banner]);
+        }
+        // One that was written by a clock that was set back looks old where nothing else tells: so does that.
+        let set_back = self.bodies[body].behind || self.unix_ms < self.latest_ms;
+        if set_back && !*open {
+            self.books.excuse(lines);
+        }
+        self.bodies[body].left = set_back;
+    }
+
     /// What the main program wrote into goes out of the path.
     fn move_away(&mut self, log: usize, dated: Option<PathBuf>) {
         if dated.is_none() {
@@ -60,6 +79,7 @@ impl Host {
         let Some(body) = self.logs[log].live.take() else {
             return;
         };
+        self.leaves(log, body);
         let to = dated.unwrap_or_else(|| self.numbered(log, 1));
         // A link is not followed by who renames: its target is.
         fs::rename(&self.logs[log].target, &to).unwrap();
@@ -89,6 +109,10 @@ impl Host {
             self.unix_ms,
         );
         let body = self.copy_body(live);
+        let lines = self.bodies[body].lines.clone();
+        if self.bytes_of(&lines) < HEAD_BYTES as u64 {
+            self.copied.extend(lines);
+        }
         let packed = false;
         self.logs[log].copies.insert(0, Copy { path, body, packed });
         self.limit(log);
@@ -104,6 +128,9 @@ impl Host {
             .write(true)
             .open(&self.logs[log].path)
             .unwrap();
+        if self.logs[log].manners.own_offset {
+            self.hole_bytes += file.metadata().unwrap().len();
+        }
         file.set_len(0).unwrap();
         stamp(&file, self.unix_ms);
         self.clear(live);
@@ -117,11 +144,17 @@ impl Host {
 
     pub(crate) fn delete(&mut self, log: usize) {
         self.complete(log);
+        let mut alike = false;
         if let Some(live) = self.logs[log].live.take() {
             fs::remove_file(&self.logs[log].target).unwrap();
+            // The banner alone: what begins with it is taken for the same file.
+            alike = self.bodies[live].lines.len() == 1;
             self.unname(live);
         }
         self.create(log);
+        if alike {
+            self.excuse_banner(log);
+        }
     }
 
     /// Compresses a plain copy at once, as `gzip` does it: at no time do both stand there for long.
